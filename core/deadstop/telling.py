@@ -1,0 +1,146 @@
+"""How steps and decisions become events: what is told of each, and under which type."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from deadstop.errors import AgentStopped
+from deadstop.events import AgentEvent
+from deadstop.scopes import DEFAULT_AGENT, ids
+from deadstop.steps import Step
+from deadstop.verdicts import StepKind, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deadstop.events import Usage
+    from deadstop.scopes import Scope
+    from deadstop.steps import Content
+
+_BEGIN = {StepKind.RUN: "session_start", StepKind.APPROVAL: "approval_request"}
+_END = {StepKind.RUN: "session_end", StepKind.AGENT: "agent_end", StepKind.APPROVAL: "approval_response"}
+
+
+def began(step: Step) -> AgentEvent:
+    """Return the event of the start of a run or an approval."""
+    return _of(step, _BEGIN[step.kind], dict(step.data or {}), step.started_at)
+
+
+def ended(
+    step: Step,
+    error: BaseException | str | None,
+    output: Content | None,
+    price: Callable[[Step], float | None] | None,
+) -> AgentEvent:
+    """Return the one event of a step that has ended.
+
+    MODEL, TOOL, RETRIEVAL and HANDOFF steps are an `action`, or an `error` if they failed. A step that was cut by a
+    stop is no error: it is an `action` with `data["stopped"]`, the policy.
+    """
+    data: dict[str, object] = dict(step.data) if step.data else {}
+    event_type = _END.get(step.kind, "action")
+    if error is not None:
+        if isinstance(error, AgentStopped):
+            data["stopped"] = error.policy
+        else:
+            data["error"] = describe(error)
+            event_type = "error" if event_type == "action" else event_type
+    cost = _tell_usage(step, data, price)
+    if step.provider is not None:
+        data["provider"] = step.provider
+    if step.call_id is not None:
+        data["call_id"] = step.call_id
+    if step.pipeline.content:
+        _tell_content(step, data, output)
+    event = _of(step, event_type, data, step.pipeline.clock())
+    event.cost_usd = cost
+    event.latency_ms = round((time.perf_counter() - step.started) * 1000, 3)
+    return event
+
+
+def _tell_usage(step: Step, data: dict[str, object], price: Callable[[Step], float | None] | None) -> float | None:
+    if step.chunks:
+        data["chunks"] = step.chunks
+    if step.kind is not StepKind.MODEL:
+        return step.reported.cost_usd if step.reported is not None else None
+    spent = step.spent
+    if spent is None:
+        return None
+    data["usage"] = as_counts(spent)
+    if spent.model and spent.model != step.name:
+        data["response_model"] = spent.model
+    if spent.estimated:
+        data["usage_estimated"] = True
+    cost = spent.cost_usd
+    if cost is None and price is not None:
+        cost = price(step)
+    if cost is None:
+        data["cost_unknown"] = True
+    return cost
+
+
+def as_counts(usage: Usage) -> dict[str, int]:
+    """Return the token counts of *usage*; the details only where there are any."""
+    counts = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    if usage.cached_tokens:
+        counts["cached_tokens"] = usage.cached_tokens
+    if usage.cache_write_tokens:
+        counts["cache_write_tokens"] = usage.cache_write_tokens
+    if usage.reasoning_tokens:
+        counts["reasoning_tokens"] = usage.reasoning_tokens
+    return counts
+
+
+def _tell_content(step: Step, data: dict[str, object], output: Content | None) -> None:
+    """Content is asked for only here, when somebody wants it; what can't be had is left out."""
+    wanted: dict[str, Any] = {"arguments": step.arguments, "input": step.input, "output": output}
+    for key, content in wanted.items():
+        if content is None:
+            continue
+        try:
+            data[key] = content() if callable(content) else content
+        except Exception as exc:
+            step.pipeline.isolation.note(f"content of a {step.kind.value} step", exc)
+
+
+def decided(scope: Scope, verdict: Verdict, event_type: str, now: float, repeats: int) -> AgentEvent:
+    """Return the event of a decision about *scope*: a refusal (`denial`) or a warning (`alert`)."""
+    data: dict[str, object] = dict(verdict.data or {})
+    data |= {"action": verdict.action.name.lower(), "policy": verdict.policy, "reason": verdict.reason}
+    if repeats > 1:
+        data["repeats"] = repeats
+    return _of(scope, event_type, data, now)
+
+
+def describe(error: BaseException | str) -> str:
+    """Return the type of *error* and the first 200 characters of its text."""
+    if isinstance(error, str):
+        return error[:200]
+    try:
+        return f"{type(error).__name__}: {error}"[:200]
+    except Exception:  # a stranger's __str__ raised
+        return type(error).__name__
+
+
+def _of(scope: Scope, event_type: str, data: dict[str, object], now: float) -> AgentEvent:
+    step = scope if isinstance(scope, Step) else None
+    outer = next(step.steps_around(), None) if step is not None else None
+    return AgentEvent(
+        now,
+        scope.agent or DEFAULT_AGENT,
+        event_type,
+        data,
+        scope.session_id,
+        scope.user,
+        None,
+        None,
+        list(scope.tags),
+        id=ids.new(),
+        run_id=scope.run.id,
+        step_id=None if step is None else step.id,
+        parent_id=None if outer is None else outer.id,
+        kind=None if step is None else step.kind.value,
+        name=scope.run.name if step is None else step.name,
+        agents=scope.agents,
+    )
