@@ -1,39 +1,37 @@
 """deadstop monitors AI agents through their own framework's hooks, and stops them.
 
 `from deadstop import Monitor` is the way in. Importing this package imports no framework, opens nothing and patches
-nothing.
+nothing. Each name is loaded when it is first asked for: the command that kills an agent needs only a few of them.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pluggy
-
-from deadstop.errors import (
-    AgentKilled,
-    AgentPaused,
-    AgentStopped,
-    BudgetExceeded,
-    CircuitBreakerException,
-    CircuitOpenError,
-    ConfigError,
-    DeadstopError,
-    LimitReached,
-    MissingExtra,
-    RateLimitReached,
-    StepDenied,
-    native_family,
-)
-from deadstop.events import AgentEvent, EventType, Severity, Usage
-from deadstop.hookspecs import PROJECT
-from deadstop.monitor import Monitor
-from deadstop.steps import Action, Step, StepKind, Verdict
-
 if TYPE_CHECKING:
+    from deadstop._version import __version__
+    from deadstop.builtin import hookimpl
     from deadstop.config import MonitorConfig
     from deadstop.control.kill_switch import KillState
+    from deadstop.errors import (
+        AgentKilled,
+        AgentPaused,
+        AgentStopped,
+        BudgetExceeded,
+        CircuitBreakerException,
+        CircuitOpenError,
+        ConfigError,
+        DeadstopError,
+        LimitReached,
+        MissingExtra,
+        RateLimitReached,
+        StepDenied,
+        native_family,
+    )
+    from deadstop.events import AgentEvent, EventType, Severity, Usage
     from deadstop.loading import load_config
+    from deadstop.monitor import Monitor
+    from deadstop.steps import Action, Step, StepKind, Verdict
 
 __all__ = [
     "Action",
@@ -65,19 +63,28 @@ __all__ = [
     "native_family",
 ]
 
-hookimpl = pluggy.HookimplMarker(PROJECT)
-
-_LAZY = {
-    "KillState": "deadstop.control.kill_switch",
-    "MonitorConfig": "deadstop.config",
-    "load_config": "deadstop.loading",
-    "__version__": "deadstop._version",
+_HOMES = {
+    "deadstop._version": ("__version__",),
+    "deadstop.builtin": ("hookimpl",),
+    "deadstop.config": ("MonitorConfig",),
+    "deadstop.control.kill_switch": ("KillState",),
+    "deadstop.events": ("AgentEvent", "EventType", "Severity", "Usage"),
+    "deadstop.loading": ("load_config",),
+    "deadstop.monitor": ("Monitor",),
+    "deadstop.steps": ("Action", "Step", "StepKind", "Verdict"),
 }
+_LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    value: object = getattr(importlib.import_module(_LAZY.get(name, "deadstop.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import threading
-import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from deadstop.errors import AgentStopped, native_stop
+from deadstop import scopes
+from deadstop.errors import AgentStopped, StepDenied, native_stop
+from deadstop.scopes import here
+from deadstop.steps import Step, StepKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable
 
     from deadstop.scopes import Scope
-    from deadstop.steps import Step
 
 K = TypeVar("K", bound="Hashable")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class _Patch(NamedTuple):
@@ -56,77 +59,146 @@ class Patches:
 class _Open(NamedTuple):
     step: Step
     root: Hashable
-    since: float
+    own: bool
 
 
 class OpenSteps(Generic[K]):
     """The open steps of one adapter by the framework's own run ids, safe against ends that never come.
 
     Frameworks lose ends: a cancelled call, an abandoned stream. So the end of a root ends everything below it, and at
-    most *most* steps are kept: the oldest are ended as dropped.
+    most *most* entries are kept: the oldest are ended as dropped. A framework run that is no step of ours stands for
+    the step above it (`stand_in`), so that what happens below finds its parent.
     """
 
     def __init__(self, most: int = 10_000) -> None:
-        self._open: OrderedDict[K, _Open] = OrderedDict()
+        self._open: dict[K, _Open] = {}
         self._below: dict[Hashable, set[K]] = {}
         self._most = most
         self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """After a fork: what is open belongs to the parent process, which ends it."""
+        self._lock = threading.Lock()
+        self._open, self._below = {}, {}
 
     def __len__(self) -> int:
         return len(self._open)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._open
+
     def put(self, key: K, step: Step, parent: K | None) -> None:
         """Keep *step* under *key*, below *parent* if that is open."""
-        with self._lock:
-            above = None if parent is None else self._open.get(parent)
-            root = key if above is None else above.root
-            self._open[key] = _Open(step, root, time.monotonic())
-            self._below.setdefault(root, set()).add(key)
-            surplus = [self._take(next(iter(self._open)))] if len(self._open) > self._most else []
-        for lost in surplus:
-            lost.end("dropped")
+        above = None if parent is None else self._open.get(parent)
+        self._put(key, _Open(step, key if above is None else above.root, own=True))
+
+    def stand_in(self, key: K, parent: K | None) -> None:
+        """Let *key* stand for the step of *parent*; nothing if that is not open."""
+        if parent is not None and (above := self._open.get(parent)) is not None:
+            self._put(key, _Open(above.step, above.root, own=False))
 
     def get(self, key: K | None) -> Step | None:
         """Return the open step of *key*."""
         entry = None if key is None else self._open.get(key)
         return None if entry is None else entry.step
 
+    def root(self, key: K) -> Hashable | None:
+        """Return the key of the root above *key*."""
+        entry = self._open.get(key)
+        return None if entry is None else entry.root
+
     def take(self, key: K) -> Step | None:
-        """Remove and return the step of *key*; a root takes everything below it along, ended as dropped."""
+        """Remove and return the own step of *key*; a root takes everything below it along, ended as dropped."""
         with self._lock:
             if key not in self._open:
                 return None
-            step = self._take(key)
-            below = [self._take(k) for k in list(self._below.pop(key, ()))]
-        for lost in below:
-            lost.end("dropped")
-        return step
+            entry = self._take(key)
+            lost = [self._take(k) for k in list(self._below.pop(key, ()))] if entry.root == key else []
+        _drop(lost)
+        return entry.step if entry.own else None
 
-    def _take(self, key: K) -> Step:
+    def _put(self, key: K, entry: _Open) -> None:
+        with self._lock:
+            self._open[key] = entry
+            self._below.setdefault(entry.root, set()).add(key)
+            lost = [self._take(next(iter(self._open)))] if len(self._open) > self._most else []
+        _drop(lost)
+
+    def _take(self, key: K) -> _Open:
         entry = self._open.pop(key)
         if (keys := self._below.get(entry.root)) is not None:
             keys.discard(key)
             if not keys:
                 del self._below[entry.root]
-        return entry.step
+        return entry
 
 
-def raise_at_boundary(
-    step: Step, error: BaseException | None, family: Mapping[type[AgentStopped], type[AgentStopped]] | None = None
-) -> None:
-    """Raise the stop that must leave *step*, the root of a framework's run; nothing if none is due.
+def _drop(lost: Iterable[_Open]) -> None:
+    for entry in lost:
+        if entry.own:
+            entry.step.end("dropped")
 
-    See `Pipeline.due` for when one is due. With *family* it is raised as the framework's let-it-through type.
+
+def guarded(method: F) -> F:
+    """Make a handler's *method* safe for its framework: only a decision to stop gets out, as the framework's own type.
+
+    The handler has `monitor` and `family()`, the native stop classes or None. Everything else that *method* raises is
+    a failure of ours: isolated and counted.
+    """
+
+    @functools.wraps(method)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except StepDenied:
+            raise
+        except AgentStopped as stop:
+            family = self.family()
+            raise (stop if family is None else native_stop(stop, family)) from None
+        except Exception as exc:
+            self.monitor.home.isolation.note(f"{type(self).__name__}.{method.__name__}", exc)
+            return None
+
+    return cast("F", call)
+
+
+def raise_at_boundary(step: Step, error: BaseException | None) -> None:
+    """Raise the stop that must leave *step*, the root of a framework's run; nothing if none is due or *error* is it.
+
+    See `Pipeline.due` for when one is due.
     """
     stop = step.pipeline.due(step, error)
-    if stop is None or stop is error:
-        return
-    raise stop if family is None else native_stop(stop, family)
+    if stop is not None and stop is not error:
+        raise stop
 
 
-def scope_agent(scope: Scope | None) -> str | None:
-    """Return the agent that the user has named around the running code, or None."""
-    return None if scope is None else scope.agent
+def step_out(mark: dict[str, str]) -> None:
+    """Leave root steps that carry *mark* and were left open in this context: an abandoned stream not yet collected.
+
+    Only a root directly around is left. A root that begins inside a tool or a turn of another does belong to it.
+    """
+    scope = here()
+    while isinstance(scope, Step) and scope.kind is StepKind.RUN and scope.data == mark:
+        scopes.current.set(scope.parent)
+        scope = here()
+
+
+def nearest_parent(known: Scope | None) -> Scope | None:
+    """Return the parent of a new step: the current scope if it lies inside *known*, else *known* itself.
+
+    *known* is what the framework says; a block that the user opened inside it (`with monitor.agent(...)` in a tool) is
+    nearer, and only the current context knows about that.
+    """
+    current = here()
+    if known is None or current is known:
+        return current
+    inside = current
+    while inside is not None:
+        if inside is known:
+            return current
+        inside = inside.parent
+    return known
 
 
 class Detach(NamedTuple):

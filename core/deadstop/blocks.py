@@ -33,6 +33,7 @@ class Block(Generic[S]):
 
     def __enter__(self) -> S:
         scope = self._opening()
+        scope.lasting = True
         self._open.append(scope)
         return scope
 

@@ -71,8 +71,13 @@ class OpenHome:
             "events_pending": self.writer.pending,
             "events_dropped": self.writer.dropped,
             "refused_records": self.decisions.refused_records,
-            "isolated": {**self.isolation.report(), **self.writer.report()},
+            "isolated": {**self.isolation.report(), **self.writer.report(), **self.control.isolation.report()},
         }
+
+
+def open_homes() -> list[OpenHome]:
+    """Return the homes that are open in this process."""
+    return list(_open.values())
 
 
 def open_home(path: Path, make: Callable[[], tuple[ControlStore, EventStore]]) -> OpenHome:

@@ -197,6 +197,14 @@ class Monitor:
         """Lift the kill of *agent*, of *session_id*, or of both. ValueError without a target."""
         self.kill_switch_engine.revive(agent, session_id, actor=actor)
 
+    def revive_run(self, run_id: str, *, actor: str | None = None) -> None:
+        """Lift the kill of one run."""
+        self.kill_switch_engine.revive_run(run_id, actor=actor)
+
+    def revive_tag(self, tag: str, *, actor: str | None = None) -> None:
+        """Lift the kill of *tag*."""
+        self.kill_switch_engine.revive_tag(tag, actor=actor)
+
     def revive_global(self, *, actor: str | None = None) -> None:
         """Lift the kill of everything. Agents and sessions that were killed one by one stay killed."""
         self.kill_switch_engine.revive_global(actor=actor)
@@ -219,11 +227,13 @@ class Monitor:
         """
         from deadstop.wiring import load_adapter
 
-        return adapters.attach(name, self, lambda: load_adapter(self, name)(self, **options))
+        true_name, make = load_adapter(self, name)
+        return adapters.attach(true_name, self, lambda: make(self, **options))
 
     def detach(self, name: str) -> None:
         """Detach the adapter *name*: everything that it patched is as it was."""
-        adapters.detach([name], self)
+        spec = self.plugins.adapters().get(name)
+        adapters.detach([name if spec is None else spec.same_as or name], self)
 
     # -- events --------------------------------------------------------------------------------------------------
 
@@ -243,6 +253,7 @@ class Monitor:
 
     def drain(self, timeout: float = 2.0) -> bool:
         """Wait until everything recorded so far is stored; False if that took more than *timeout* seconds."""
+        self._pipeline.settle_dropped()
         return self.home.writer.drain(timeout)
 
     def flush(self) -> None:

@@ -89,9 +89,10 @@ class Pipeline:
         """Open a step, ask the judges, make it the current scope. Raises `AgentStopped` or `StepDenied`."""
         outer = here() if parent is None else nearest_open(parent)
         name = clean_name(name)
-        if kind is StepKind.AGENT and agent is None:
-            agent = name
-        agent = None if agent is None else clean_name(agent)
+        if agent is not None:
+            agent = clean_name(agent) or None
+        elif kind is StepKind.AGENT:
+            agent = name or None
         if agent is None and (outer is None or outer.agent is None):
             agent = DEFAULT_AGENT
         run = Run() if outer is None else outer.run
@@ -176,7 +177,7 @@ class Pipeline:
         if latch is None:
             latch = scope.latch.owner_of(verdict)
             standing = self._ask(self.standing, scope) is not None
-            latch.close(verdict, self.control.seen, standing=standing)
+            latch.close(verdict, self.control.seen, who=scope, standing=standing)
             if self.stopped is not None:
                 self.stopped(stop_for(scope, verdict))
         scope.mark_refused(latch)
@@ -224,7 +225,7 @@ class Pipeline:
         """Raise the stop if one holds for *scope* by now: at a chunk, in a loop, before a request."""
         self.control.current()
         for latch in scope.latch.chain():
-            if (verdict := self._stands(scope, latch)) is not None:
+            if (verdict := self._stands(latch)) is not None:
                 self._stop(scope, verdict, latch)
         verdict = self._ask(self.standing, scope)
         if verdict is not None and verdict.action > Action.DENY:
@@ -232,13 +233,13 @@ class Pipeline:
         if isinstance(scope, Step):
             scope.seen = self.control.seen
 
-    def _stands(self, scope: Scope, latch: Latch) -> Verdict | None:
+    def _stands(self, latch: Latch) -> Verdict | None:
         """Return the verdict of *latch* if it is closed; when the word has moved, a kill or pause is looked up again."""
         verdict = latch.verdict
         if verdict is None or latch.holds(self.control.seen):
             return verdict
         over = latch.deadline is not None and time.monotonic() >= latch.deadline
-        if over or (latch.standing and self._ask(self.standing, scope) is None):
+        if over or (latch.standing and latch.who is not None and self._ask(self.standing, latch.who) is None):
             latch.verdict = None
         return latch.verdict
 
@@ -257,7 +258,7 @@ class Pipeline:
             return None
         self.control.current()
         for latch in scope.latch.chain():
-            if (verdict := self._stands(scope, latch)) is not None:
+            if (verdict := self._stands(latch)) is not None:
                 return (None if error is None else carried_stop(error)) or stop_for(scope, verdict)
         return None
 

@@ -53,20 +53,22 @@ class Latch:
     has a latch of its own (`agent`, `outer`), so that its stop ends only its own subtree.
     """
 
-    __slots__ = ("agent", "deadline", "generation", "outer", "standing", "verdict")
+    __slots__ = ("agent", "deadline", "generation", "outer", "standing", "verdict", "who")
 
     def __init__(self, *, outer: Latch | None = None, agent: str | None = None) -> None:
         self.verdict: Verdict | None = None
         self.generation = -1
         self.deadline: float | None = None
         self.standing = False
+        self.who: Scope | None = None
         self.outer = outer
         self.agent = agent
 
-    def close(self, verdict: Verdict, generation: int, *, standing: bool) -> None:
-        """Keep *verdict* for the steps to come. *standing*: judges that look only at who is running agree with it."""
+    def close(self, verdict: Verdict, generation: int, *, who: Scope, standing: bool) -> None:
+        """Keep *verdict* about *who* for the steps to come. *standing*: judges that look only at who runs agree."""
         self.generation = generation
         self.standing = standing
+        self.who = who.reopened()
         self.deadline = None if verdict.retry_after is None else time.monotonic() + verdict.retry_after
         self.verdict = verdict
 
@@ -109,9 +111,22 @@ class Scope:
     `agents` is the path of agent names, outermost first, and `agent` the innermost. `adoptable` is True while new
     steps may become children: not once it is closed, nor, for a streamed step, after its first chunk (the variable
     set at its start is still set for the code that consumes the chunks). `refused` says that a step below was refused.
+    `lasting` scopes are blocks of the user: a task that outlives its block keeps who it is (see `here`).
     """
 
-    __slots__ = ("adoptable", "agent", "agents", "latch", "parent", "refused", "run", "session_id", "tags", "user")
+    __slots__ = (
+        "adoptable",
+        "agent",
+        "agents",
+        "lasting",
+        "latch",
+        "parent",
+        "refused",
+        "run",
+        "session_id",
+        "tags",
+        "user",
+    )
 
     def __init__(
         self,
@@ -125,7 +140,7 @@ class Scope:
     ) -> None:
         self.parent = parent
         self.run = run
-        self.latch = run.latch if parent is None else parent.latch
+        self.latch: Latch = run.latch if parent is None else parent.latch
         self.agents: tuple[str, ...]
         if parent is None:
             self.agent, self.agents = agent, (() if agent is None else (agent,))
@@ -139,6 +154,13 @@ class Scope:
             self.tags = (*parent.tags, *tags) if tags else parent.tags
         self.adoptable = True
         self.refused = False
+        self.lasting = False
+
+    def reopened(self) -> Scope:
+        """Return an open scope of the same run with the same agents, session, user and tags, and no parent."""
+        scope = Scope(None, self.run, agent=self.agent, session_id=self.session_id, user=self.user, tags=self.tags)
+        scope.agents, scope.latch = self.agents, self.latch
+        return scope
 
     def close(self) -> None:
         """Take no more children, and give the context back to the scope around this one if it is still ours."""
@@ -159,8 +181,18 @@ current: ContextVar[Scope | None] = ContextVar("deadstop_scope", default=None)
 
 
 def here() -> Scope | None:
-    """Return the nearest open scope around the running code, or None outside every block and step."""
-    return nearest_open(current.get())
+    """Return the nearest open scope around the running code, or None outside every block and step.
+
+    A task or thread may outlive the block that it was started in: its steps still belong to that agent and session.
+    Only blocks last like that; a framework's step that ended elsewhere says nothing about what runs here now.
+    """
+    innermost = current.get()
+    scope = nearest_open(innermost)
+    if scope is not None or innermost is None:
+        return scope
+    while innermost is not None and not innermost.lasting:
+        innermost = innermost.parent
+    return None if innermost is None else innermost.reopened()
 
 
 def nearest_open(scope: Scope | None) -> Scope | None:

@@ -27,7 +27,8 @@ class AdapterSpec:
     """A framework adapter: `load` is "module:attribute" of a callable `(monitor, **options) -> adapter`.
 
     The adapter has `attach()` and `detach()`. `extra` is what `pip install 'deadstop[extra]'` installs and `needs` the
-    requirement in words; `imports` are the top-level modules whose absence means that the extra is missing.
+    requirement in words; `imports` are the top-level modules whose absence means that the extra is missing. `same_as`
+    names the adapter that this one is another name of: attaching both is attaching one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class AdapterSpec:
     extra: str | None = None
     needs: str = ""
     imports: tuple[str, ...] = ()
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,14 +69,13 @@ def wire(
     clock: Callable[[], float],
 ) -> Wired:
     """Check *config*, load plugins, open the home."""
-    from deadstop.config import MonitorConfig, home_from
-    from deadstop.config.not_built import not_built
+    from deadstop.config import MonitorConfig, home_from, not_built, problems_in
     from deadstop.control.home import ensure_home, find_home, register_home
 
     config = MonitorConfig() if config is None else config
     if not isinstance(config, MonitorConfig):
         raise ConfigError(f"Monitor() takes a MonitorConfig, not {type(config).__name__}: use load_config(path)")
-    if problems := not_built(config):
+    if problems := [*problems_in(config), *not_built(config)]:
         raise ConfigError(problems)
     found = Plugins(extra=plugins, blocked=config.plugins.disable, discover=discover)
     where = Path(config.source).parent if config.source else Path.cwd()
@@ -152,8 +151,8 @@ def _filter(config: MonitorConfig) -> Callable[[AgentEvent], bool] | None:
     return keep
 
 
-def load_adapter(monitor: Monitor, name: str) -> Callable[..., Any]:
-    """Return what makes the adapter *name*; its framework is imported here and not before."""
+def load_adapter(monitor: Monitor, name: str) -> tuple[str, Callable[..., Any]]:
+    """Return the true name of the adapter *name* and what makes it; its framework is imported here, not before."""
     import importlib
 
     known = monitor.plugins.adapters()
@@ -166,7 +165,7 @@ def load_adapter(monitor: Monitor, name: str) -> Callable[..., Any]:
         if exc.name is None or exc.name.partition(".")[0] not in spec.imports or spec.extra is None:
             raise
         raise MissingExtra(extra=spec.extra, needs=spec.needs) from exc
-    return make
+    return spec.same_as or spec.name, make
 
 
 def describe_monitor(monitor: Monitor) -> dict[str, Any]:

@@ -152,11 +152,12 @@ def _name_fault(place: Where, what: str, name: str, names: frozenset[str]) -> It
 
 
 def _unique_faults(place: Where, names: list[str]) -> Iterator[Fault]:
+    seen: dict[str, int] = {}
     for index, name in enumerate(names):
         here: Where = (*place, index, "name")
         if not name.strip():
             yield Fault(here, "is empty; a name is needed")
-        elif (first := names.index(name)) < index:
+        elif (first := seen.setdefault(name, index)) < index:
             yield Fault(here, f"{shown(name)} is the name of {spell((*place, first))} already; names must be unique")
 
 

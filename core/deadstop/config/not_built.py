@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 _NOT_BUILT: tuple[tuple[Where, Callable[[MonitorConfig], bool], str], ...] = (
     (("anomaly_detection", "rules"), lambda config: bool(config.anomaly_detection.rules), "anomaly rules"),
     (("kill_switch", "policies"), lambda config: bool(config.kill_switch.policies), "threshold policies"),
+    (("storage", "path"), lambda config: _is_jsonl(config.storage.path), "JSONL event files"),
     (("alerts", "channels"), lambda config: bool(config.alerts.channels), "alert channels"),
 )
+
+
+def _is_jsonl(path: str | None) -> bool:
+    return path is not None and path.endswith(".jsonl")
 
 
 def not_built(config: MonitorConfig) -> list[str]:
@@ -29,4 +34,4 @@ def not_built_faults(config: MonitorConfig) -> Iterator[Fault]:
     """Yield the same as faults, which know their place."""
     for place, asked, what in _NOT_BUILT:
         if asked(config):
-            yield Fault(place, f"{what} are not built in this version; remove the section")
+            yield Fault(place, f"{what} are not built in this version; remove the {'setting' if place[-1] == 'path' else 'section'}")

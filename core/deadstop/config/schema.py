@@ -38,6 +38,7 @@ class StorageConfig(msgspec.Struct, forbid_unknown_fields=True):
 
     path: str | None = None
     retention_days: int = 90
+    content: bool = False
 
 
 class MetricsEngineConfig(msgspec.Struct, forbid_unknown_fields=True):

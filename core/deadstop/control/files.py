@@ -28,13 +28,13 @@ def write_atomic(path: Path, data: bytes, *, durable: bool) -> None:
                 os.fsync(fd)
         finally:
             os.close(fd)
-        os.replace(draft, path)
+        draft.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
     if durable:
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
 
 def write_all(fd: int, data: bytes) -> None:
@@ -51,7 +51,31 @@ def adopt(fd: int, directory: Path) -> None:
             os.fchown(fd, owner.st_uid, owner.st_gid)
 
 
-def _sync_directory(directory: Path) -> None:
+def adopt_path(path: Path) -> None:
+    """Make *path* private, and give it to the owner of its directory if root made it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fchmod(fd, 0o600)
+        adopt(fd, path.parent)
+    finally:
+        os.close(fd)
+
+
+def make_directory(path: Path) -> None:
+    """Make the directory *path*, private, owned as the one it is in. Raises OSError."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        adopt(fd, path.parent)
+    finally:
+        os.close(fd)
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the names in *directory* are on the disk: a rename survives a loss of power only then."""
     fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -16,9 +16,7 @@ CONFIG_FILE = "deadstop.yaml"
 FORGET_AFTER = 7 * 86_400.0  # seconds: a home that is gone this long after it was listed is no longer remembered
 
 
-def find_home(
-    explicit: Path | str | None = None, config_home: Path | None = None, start: Path | None = None
-) -> Path:
+def find_home(explicit: Path | str | None = None, config_home: Path | None = None, start: Path | None = None) -> Path:
     """Return the absolute path of the home, made or not.
 
     The first that is given: *explicit*, `$DEADSTOP_HOME`, *config_home* (the `home:` of a loaded config), `.deadstop/`
@@ -110,15 +108,15 @@ def _entry(home: Path) -> Path:
 
 def _absolute(path: Path | str) -> Path:
     try:
-        return Path(os.path.abspath(Path(path).expanduser()))
+        return Path(path).expanduser().absolute()
     except (OSError, RuntimeError, ValueError, TypeError) as exc:
         raise ConfigError(f"the home {path!r} is no usable path: {exc}") from exc
 
 
 def _beside_config(start: Path | None) -> Path | None:
     try:
-        folder = Path(os.path.abspath(Path.cwd() if start is None else start))
-    except OSError:  # the working directory was deleted under us
+        folder = (Path.cwd() if start is None else start).resolve()
+    except (OSError, RuntimeError):  # the working directory was deleted under us
         return None
     for place in (folder, *folder.parents):
         with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from deadstop.control.files import adopt, file_lock, write_all
@@ -66,7 +67,7 @@ class ControlWord:
             found = os.fstat(fd)
             if found.st_size < SIZE or (found.st_dev, found.st_ino) != self._identity:
                 return False
-            stored = int.from_bytes(os.pread(fd, 8, GENERATION * 8), _ORDER)
+            stored = int.from_bytes(os.pread(fd, 8, GENERATION * 8), sys.byteorder)
         except OSError:
             return False
         finally:
@@ -76,12 +77,12 @@ class ControlWord:
     def remap(self, *, generation: int = 0, everything: int = 0) -> None:
         """Map the file again, making it anew if need be. *generation* and *everything* are what was last seen.
 
-        A file that is older than what was seen is brought up to it, its global kill included: deleting the file
+        A file that is older than what was seen is brought beyond it, its global kill included: deleting the file
         lifts nothing.
         """
         self._attach()
         if self.view[GENERATION] <= generation:
-            self._move(generation, 1 if everything and not self.view[GLOBAL] else None)
+            self._move(generation + 1, 1 if everything and not self.view[GLOBAL] else None)
 
     def _attach(self) -> None:
         for flags, access, mode in (
@@ -120,9 +121,6 @@ class ControlWord:
         return generation if self.mode == "shared" else 0
 
 
-_ORDER: str = __import__("sys").byteorder
-
-
 def _prepare(fd: int, path: Path) -> None:
     """Allocate and mark the file if it is new, short or foreign. Raises OSError on a full disk."""
     if os.fstat(fd).st_size >= SIZE and _marked(fd):
@@ -134,11 +132,11 @@ def _prepare(fd: int, path: Path) -> None:
             adopt(fd, path.parent)
         if not _marked(fd):
             os.pwrite(fd, bytes(SIZE), 0)
-            os.pwrite(fd, THIS_FORMAT.to_bytes(8, _ORDER), MAGIC * 8)
+            os.pwrite(fd, THIS_FORMAT.to_bytes(8, sys.byteorder), MAGIC * 8)
 
 
 def _marked(fd: int) -> bool:
-    return int.from_bytes(os.pread(fd, 8, MAGIC * 8), _ORDER) == THIS_FORMAT
+    return int.from_bytes(os.pread(fd, 8, MAGIC * 8), sys.byteorder) == THIS_FORMAT
 
 
 def _allocate(fd: int, size: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import select
 import socket
 import threading
@@ -25,7 +27,8 @@ class HttpListener:
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         self.stopping = threading.Event()
-        # Closing one end wakes the acceptor, which waits for the other: no polling, no connection to ourselves.
+        self._pid = os.getpid()
+        # A byte wakes the acceptor. Closing our end would not, while a forked child holds a copy of it.
         self._wake, self._woken = socket.socketpair()
         self._lock = threading.Lock()
         self._open: dict[Connection, threading.Thread] = {}
@@ -36,11 +39,17 @@ class HttpListener:
     def stop(self, timeout: float) -> None:
         """End every connection, whatever it waits for, and join all threads.
 
-        Raises TimeoutError when one still runs after `timeout` seconds: code of the caller's own that blocks.
+        Raises TimeoutError when one still runs after `timeout` seconds: code of the caller's own that blocks. In a
+        forked child it does nothing: the threads are the parent's, and so are the connections.
         """
+        if os.getpid() != self._pid:
+            return
         self.stopping.set()
-        self._wake.close()
+        self._wake.send(b"\0")
         self._acceptor.join()
+        self._wake.close()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # else a forked child's copy would go on queueing clients
         self._listener.close()
         self._woken.close()
         with self._lock:  # an owner closes its socket only after it has left _open

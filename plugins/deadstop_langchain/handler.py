@@ -1,0 +1,378 @@
+"""The callback handler: LangChain's and LangGraph's events as steps, and their stops as exceptions that get through."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from langchain_core.callbacks import BaseCallbackHandler
+
+from deadstop import AgentEvent, AgentStopped, StepKind
+from deadstop.adapters import OpenSteps, guarded, nearest_parent, raise_at_boundary, step_out
+from deadstop.sli import Sli, TaskRecord
+from deadstop_langchain import _compat
+from deadstop_langchain.usage import read_usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from langchain_core.documents import Document
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import LLMResult
+
+    from deadstop import Monitor, Step
+    from deadstop.homes import OpenHome
+
+FRAMEWORK = {"framework": "langchain"}
+_open_steps: WeakKeyDictionary[OpenHome, OpenSteps[UUID]] = WeakKeyDictionary()
+
+
+@dataclass
+class _Task:
+    """What one root run has shown so far: its record, whose model was called last, and how many turns are open."""
+
+    record: TaskRecord
+    agent: str | None = None
+    turns: int = 0
+
+
+class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
+    """Monitors and stops what it is given to: `chain.invoke(x, config={"callbacks": [DeadstopCallbackHandler(m)]})`.
+
+    One class serves chains, agents and graphs, sync and async. *cost_per_1k_input* and *cost_per_1k_output* are USD per
+    1,000 tokens, used only for models whose price nobody knows. The properties of `Sli` tell success rate, cost and
+    duration of what passed through this handler.
+
+    It must be synchronous, inline and raising: LangChain swallows what an async or non-raising handler decides, and
+    runs one that is not inline in parallel with the call that it should have refused.
+    """
+
+    raise_error = True
+    run_inline = True
+
+    def __new__(cls, *_: Any, **__: Any) -> DeadstopCallbackHandler:
+        return object.__new__(_compat.graph_aware(cls))
+
+    def __init__(
+        self, monitor: Monitor, *, cost_per_1k_input: float | None = None, cost_per_1k_output: float | None = None
+    ) -> None:
+        super().__init__()
+        self.monitor = monitor
+        self._prices = (cost_per_1k_input, cost_per_1k_output)
+        self._steps = _open_steps.setdefault(monitor.home, OpenSteps())  # shared: two handlers count a run once
+        self._tasks: dict[UUID, _Task] = {}
+
+    family = staticmethod(_compat.stop_family)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.monitor!r}>"
+
+    # -- chains, graphs, nodes -----------------------------------------------------------------------------------
+
+    @guarded
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A root is a RUN; a graph's node, and an agent called inside, an AGENT turn; other chains are no steps."""
+        if run_id in self._steps:
+            return
+        metadata = metadata or {}
+        name = kwargs.get("name") or _name(serialized, "chain")
+        agent = metadata.get("lc_agent_name")
+        parent = self._steps.get(parent_run_id)
+        if parent is None:
+            self._begin_root(run_id, name, agent, metadata, inputs)
+        elif any(tag.startswith("graph:step:") for tag in tags or ()):
+            self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent or name)
+        elif (agent and agent != parent.agent) or (parent.kind is StepKind.TOOL and _is_named(name)):
+            self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent or name)
+        else:
+            self._steps.stand_in(run_id, parent_run_id)
+
+    def _begin_root(
+        self, run_id: UUID, name: str, agent: str | None, metadata: Mapping[str, Any], inputs: Any
+    ) -> None:
+        step_out(FRAMEWORK)  # a root is never inside another root that was left open in this context
+        around = nearest_parent(None)
+        own = agent or (name if around is None or around.agent is None else None)
+        self._begin(StepKind.RUN, name, run_id, None, metadata, agent=own, data=FRAMEWORK, input=lambda: inputs)
+        if _compat.resumed_with(inputs):
+            self._approval("approval_response", own or (around and around.agent) or name, {})
+
+    @guarded
+    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step; at the root, raise a stop that was swallowed below."""
+        self._end(run_id, output=outputs)
+
+    @guarded
+    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step; at the root, raise the stop that *error* hides. An interrupt is no error."""
+        if _compat.is_interrupt(error) and (step := self._steps.get(run_id)) is not None:
+            asked = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
+            self._approval("approval_request", step.agent or step.name, {"interrupts": len(asked)})
+        self._end(run_id, error)
+
+    # -- model calls ---------------------------------------------------------------------------------------------
+
+    @guarded
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any] | None,
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Refuse the call, or open its MODEL step."""
+        self._begin_model(serialized, lambda: messages, run_id, parent_run_id, metadata or {}, kwargs)
+
+    @guarded
+    def on_llm_start(
+        self,
+        serialized: dict[str, Any] | None,
+        prompts: list[str],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Refuse the call of a text model, or open its MODEL step."""
+        self._begin_model(serialized, lambda: prompts, run_id, parent_run_id, metadata or {}, kwargs)
+
+    def _begin_model(
+        self,
+        serialized: dict[str, Any] | None,
+        content: Any,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        metadata: Mapping[str, Any],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        if run_id in self._steps:
+            return
+        params = kwargs.get("invocation_params") or {}
+        name = metadata.get("ls_model_name") or params.get("model") or params.get("model_name")
+        self._hand_off(parent_run_id)
+        self._begin(
+            StepKind.MODEL,
+            str(name or kwargs.get("name") or _name(serialized, "model")),
+            run_id,
+            parent_run_id,
+            metadata,
+            provider=metadata.get("ls_provider"),
+            max_output_tokens=params.get("max_tokens") or params.get("max_completion_tokens"),
+            input=content,
+        )
+
+    def _hand_off(self, parent_run_id: UUID | None) -> None:
+        """LangGraph has no event for a handoff: it is a change of agent between the model calls of one root."""
+        scope = self._steps.get(parent_run_id)
+        task = None if parent_run_id is None else self._task(parent_run_id)
+        if scope is None or task is None:
+            return
+        before, task.agent = task.agent, scope.agent
+        if before is not None and scope.agent is not None and before != scope.agent and task.turns <= 1:
+            self.monitor.begin(StepKind.HANDOFF, scope.agent, parent=scope, data={"from": before}).end()
+
+    @guarded
+    def on_llm_new_token(self, token: str | list[Any], *, run_id: UUID, **kwargs: Any) -> None:
+        """Count the chunk, and cut the stream here if a stop holds by now."""
+        step = self._steps.get(run_id)
+        if step is not None:
+            step.tick(1 if token else 0)
+
+    @guarded
+    def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """The same for v3 streams (langchain-core 1.4 and later)."""
+        step = self._steps.get(run_id)
+        if step is not None:
+            step.tick()
+
+    @guarded
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
+        """Report usage from wherever this provider hides it, and end the step."""
+        step = self._steps.get(run_id)
+        if step is not None and (usage := read_usage(response)):
+            if usage.get("cost_usd") is None:
+                usage["cost_usd"] = self._price(usage)
+            step.usage(**usage)
+        self._end(run_id, output=response)
+
+    @guarded
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step with what was streamed until then."""
+        self._end(run_id, error)
+
+    # -- tools and retrievers ------------------------------------------------------------------------------------
+
+    @guarded
+    def on_tool_start(
+        self,
+        serialized: dict[str, Any] | None,
+        input_str: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        inputs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Refuse the call, or open its TOOL step."""
+        if run_id in self._steps:
+            return
+        name, arguments = kwargs.get("name") or _name(serialized, "tool"), inputs if inputs is not None else input_str
+        call_id = kwargs.get("tool_call_id")  # langchain-core 1.2.31 and later
+        self._begin(
+            StepKind.TOOL, name, run_id, parent_run_id, metadata or {}, call_id=call_id, arguments=lambda: arguments
+        )
+
+    @guarded
+    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step; a ToolMessage with status "error" is a failed call."""
+        failed = getattr(output, "status", None) == "error"
+        self._end(run_id, "the tool returned an error" if failed else None, output=output)
+
+    @guarded
+    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step as failed."""
+        self._end(run_id, error)
+
+    @guarded
+    def on_retriever_start(
+        self,
+        serialized: dict[str, Any] | None,
+        query: str,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Refuse the retrieval, or open its step."""
+        if run_id not in self._steps:
+            name = kwargs.get("name") or _name(serialized, "retriever")
+            self._begin(
+                StepKind.RETRIEVAL, name, run_id, parent_run_id, metadata or {}, arguments=lambda: {"query": query}
+            )
+
+    @guarded
+    def on_retriever_end(self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step."""
+        self._end(run_id, output=documents)
+
+    @guarded
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        """End the step as failed."""
+        self._end(run_id, error)
+
+    # -- what LangGraph tells (only where langgraph is imported) --------------------------------------------------
+
+    @guarded
+    def on_interrupt(self, event: Any) -> None:
+        """A breakpoint (`interrupt_before`, `interrupt_after`); `interrupt()` shows as the node's GraphInterrupt."""
+        if str(event.status).startswith("interrupt_"):
+            around = nearest_parent(None)
+            self._approval("approval_request", (around and around.agent) or "default", {"breakpoint": event.status})
+
+    def on_resume(self, event: Any) -> None:
+        """Nothing: an answer is seen as the `Command(resume=...)` that brings it."""
+
+    # -- shared --------------------------------------------------------------------------------------------------
+
+    def _begin(
+        self,
+        kind: StepKind,
+        name: str,
+        run_id: UUID,
+        parent_run_id: UUID | None,
+        metadata: Mapping[str, Any],
+        **facts: Any,
+    ) -> None:
+        known = self._steps.get(parent_run_id)
+        if known is None:
+            step_out(FRAMEWORK)
+        scope = nearest_parent(known)
+        session = None
+        if scope is None or scope.session_id is None:
+            session = metadata.get("session_id") or metadata.get("thread_id")
+        step = self.monitor.begin(kind, name, session_id=session, parent=scope, **facts)
+        self._steps.put(run_id, step, parent_run_id)
+        if known is None:
+            self._tasks[run_id] = _Task(TaskRecord(name))
+        if (task := self._task(run_id)) is not None:
+            task.record.steps += 1
+            task.turns += kind is StepKind.AGENT
+
+    def _end(self, run_id: UUID, error: BaseException | str | None = None, *, output: Any = None) -> None:
+        root, task = self._steps.root(run_id), self._task(run_id)
+        step = self._steps.take(run_id)
+        if step is None:
+            return
+        if isinstance(error, BaseException) and _compat.is_control_flow(error) and not isinstance(error, AgentStopped):
+            error = None
+        failure: BaseException | str | None = error
+        try:
+            if root == run_id:
+                raise_at_boundary(step, error if isinstance(error, BaseException) else None)
+        except AgentStopped as stop:
+            failure = stop
+            raise
+        finally:
+            step.end(failure, output=lambda: output)
+            if task is not None:
+                self._account(task, step, failure)
+                if root == run_id:
+                    self._tasks.pop(run_id, None)
+                    task.record.finish(success=failure is None, error="" if failure is None else str(failure)[:200])
+                    self.task_finished(task.record)
+
+    @staticmethod
+    def _account(task: _Task, step: Step, failure: BaseException | str | None) -> None:
+        record = task.record
+        task.turns -= step.kind is StepKind.AGENT
+        if step.kind is StepKind.TOOL:
+            record.tool_calls += 1
+            record.tool_errors += failure is not None
+        elif step.kind is StepKind.MODEL and (spent := step.spent) is not None:
+            record.input_tokens += spent.input_tokens
+            record.output_tokens += spent.output_tokens
+            record.cost_usd += spent.cost_usd or 0.0
+
+    def _task(self, run_id: UUID) -> _Task | None:
+        root: Any = self._steps.root(run_id)
+        return self._tasks.get(root)
+
+    def _price(self, usage: Mapping[str, Any]) -> float | None:
+        per_input, per_output = self._prices
+        if per_input is None and per_output is None:
+            return None
+        inputs, outputs = usage.get("input_tokens") or 0, usage.get("output_tokens") or 0
+        return float((inputs * (per_input or 0.0) + outputs * (per_output or 0.0)) / 1000)
+
+    def _approval(self, event_type: str, agent: str, data: dict[str, object]) -> None:
+        self.monitor.record(AgentEvent(time.time(), agent, event_type, data))
+
+
+def _name(serialized: Mapping[str, Any] | None, default: str) -> str:
+    """Return the name in *serialized*, which is None for most chains by now."""
+    serialized = serialized or {}
+    return str(serialized.get("name") or (serialized.get("id") or [default])[-1])
+
+
+def _is_named(name: str) -> bool:
+    """Whether somebody chose *name*; LangChain's own names say nothing about who is working."""
+    return not name.startswith("Runnable") and name not in {"LangGraph", "chain"}
