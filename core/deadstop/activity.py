@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deadstop.steps import Step
+    from deadstop.verdicts import StepKind
 
 MOST = 10_000
 """Agents, and sessions, that are remembered; the longest idle ones are forgotten first."""
@@ -20,7 +21,7 @@ class Alive:
     def __init__(self) -> None:
         self.steps = 0
         self.open_steps = 0
-        self.last_step = ""
+        self.last_step: tuple[StepKind, str] | None = None
         self.last_at = 0.0
 
 
@@ -33,22 +34,24 @@ class Activity:
 
     def began(self, step: Step) -> None:
         """Note the start of *step*."""
-        for alive in self._both(step):
-            alive.steps += 1
-            alive.open_steps += 1
-            alive.last_at = step.started_at
-            alive.last_step = f"{step.kind.value} {step.name}"
+        name, session_id = step.agent or "", step.session_id
+        self._note(self.agents.get(name) or _entry(self.agents, name), step)
+        if session_id is not None:
+            self._note(self.sessions.get(session_id) or _entry(self.sessions, session_id), step)
+
+    @staticmethod
+    def _note(alive: Alive, step: Step) -> None:
+        alive.steps += 1
+        alive.open_steps += 1
+        alive.last_at = step.started_at
+        alive.last_step = (step.kind, step.name)
 
     def ended(self, step: Step) -> None:
         """Note the end of *step*."""
-        if (agent := self.agents.get(step.agent or "")) is not None and agent.open_steps:
+        if (agent := self.agents.get(step.agent or "")) is not None:
             agent.open_steps -= 1
-        if step.session_id and (session := self.sessions.get(step.session_id)) is not None and session.open_steps:
+        if step.session_id is not None and (session := self.sessions.get(step.session_id)) is not None:
             session.open_steps -= 1
-
-    def _both(self, step: Step) -> tuple[Alive, ...]:
-        agent = _entry(self.agents, step.agent or "")
-        return (agent,) if step.session_id is None else (agent, _entry(self.sessions, step.session_id))
 
     def report(self, most: int = 200) -> dict[str, object]:
         """Return the *most* recently active agents and sessions, each with its counts and its last step."""
@@ -68,6 +71,11 @@ def _entry(table: dict[str, Alive], name: str) -> Alive:
 def _latest(table: dict[str, Alive], most: int) -> dict[str, dict[str, object]]:
     newest = sorted(list(table.items()), key=lambda item: item[1].last_at, reverse=True)[:most]
     return {
-        name: {"steps": a.steps, "open_steps": a.open_steps, "last_step": a.last_step, "last_at": a.last_at}
+        name: {
+            "steps": a.steps,
+            "open_steps": max(0, a.open_steps),
+            "last_step": "" if a.last_step is None else f"{a.last_step[0].value} {a.last_step[1]}",
+            "last_at": a.last_at,
+        }
         for name, a in newest
     }

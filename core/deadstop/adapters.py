@@ -179,7 +179,7 @@ def step_out(mark: dict[str, str]) -> None:
     Only a root directly around is left. A root that begins inside a tool or a turn of another does belong to it.
     """
     scope = here()
-    while isinstance(scope, Step) and scope.kind is StepKind.RUN and scope.data == mark:
+    while isinstance(scope, Step) and scope.kind is StepKind.RUN and scope.facts.get("data") == mark:
         scopes.current.set(scope.parent)
         scope = here()
 

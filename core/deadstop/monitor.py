@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from deadstop import adapters, scopes
+from deadstop import adapters, scopes, telling
 from deadstop.blocks import Block, grouping
 from deadstop.names import clean_name
 from deadstop.verdicts import StepKind
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from deadstop.config import MonitorConfig
     from deadstop.control import ControlStore
+    from deadstop.control.table import Row
     from deadstop.events import AgentEvent
     from deadstop.scopes import Scope
     from deadstop.steps import Content, Step
@@ -175,47 +176,52 @@ class Monitor:
 
     def kill_agent(self, agent: str, reason: str = "", *, actor: str | None = None) -> None:
         """Kill *agent* in every process of this home, until it is revived."""
-        self.kill_switch_engine.kill_agent(agent, reason, actor=actor)
+        self._tell(self.kill_switch_engine.kill_agent(agent, reason, actor=actor))
 
     def kill_session(self, session_id: str, reason: str = "", *, actor: str | None = None) -> None:
         """Kill one session; the agent's other sessions go on."""
-        self.kill_switch_engine.kill_session(session_id, reason, actor=actor)
+        self._tell(self.kill_switch_engine.kill_session(session_id, reason, actor=actor))
 
     def kill_run(self, run_id: str, reason: str = "", *, actor: str | None = None) -> None:
         """Kill one run."""
-        self.kill_switch_engine.kill_run(run_id, reason, actor=actor)
+        self._tell(self.kill_switch_engine.kill_run(run_id, reason, actor=actor))
 
     def kill_tag(self, tag: str, reason: str = "", *, actor: str | None = None) -> None:
         """Kill every step that carries *tag*."""
-        self.kill_switch_engine.kill_tag(tag, reason, actor=actor)
+        self._tell(self.kill_switch_engine.kill_tag(tag, reason, actor=actor))
 
     def kill_global(self, reason: str = "", *, actor: str | None = None) -> None:
         """Kill everything in this home."""
-        self.kill_switch_engine.kill_global(reason, actor=actor)
+        self._tell(self.kill_switch_engine.kill_global(reason, actor=actor))
 
     def revive(self, agent: str | None = None, session_id: str | None = None, *, actor: str | None = None) -> None:
         """Lift the kill of *agent*, of *session_id*, or of both. ValueError without a target."""
-        self.kill_switch_engine.revive(agent, session_id, actor=actor)
+        self._tell(self.kill_switch_engine.revive(agent, session_id, actor=actor), lifted=True)
 
     def revive_run(self, run_id: str, *, actor: str | None = None) -> None:
         """Lift the kill of one run."""
-        self.kill_switch_engine.revive_run(run_id, actor=actor)
+        self._tell(self.kill_switch_engine.revive_run(run_id, actor=actor), lifted=True)
 
     def revive_tag(self, tag: str, *, actor: str | None = None) -> None:
         """Lift the kill of *tag*."""
-        self.kill_switch_engine.revive_tag(tag, actor=actor)
+        self._tell(self.kill_switch_engine.revive_tag(tag, actor=actor), lifted=True)
 
     def revive_global(self, *, actor: str | None = None) -> None:
         """Lift the kill of everything. Agents and sessions that were killed one by one stay killed."""
-        self.kill_switch_engine.revive_global(actor=actor)
+        self._tell(self.kill_switch_engine.revive_global(actor=actor), lifted=True)
 
     def pause(self, agent: str, *, seconds: float | None = None, reason: str = "", actor: str | None = None) -> None:
         """Pause *agent* until it is resumed, or for *seconds*."""
-        self.kill_switch_engine.pause(agent, seconds=seconds, reason=reason, actor=actor)
+        self._tell(self.kill_switch_engine.pause(agent, seconds=seconds, reason=reason, actor=actor))
 
     def resume(self, agent: str, *, actor: str | None = None) -> None:
         """End the pause of *agent*. A kill stays."""
-        self.kill_switch_engine.resume(agent, actor=actor)
+        self._tell(self.kill_switch_engine.resume(agent, actor=actor), lifted=True)
+
+    def _tell(self, rows: Row | list[Row], *, lifted: bool = False) -> None:
+        """Every kill, pause, revive and resume is an event as well."""
+        for row in rows if isinstance(rows, list) else [rows]:
+            self.home.writer.append_durable(telling.controlled(row, lifted=lifted, now=self._clock()))
 
     # -- adapters ------------------------------------------------------------------------------------------------
 

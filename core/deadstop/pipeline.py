@@ -15,17 +15,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from deadstop import scopes, telling
 from deadstop.errors import AgentStopped, StepDenied
 from deadstop.names import clean_name
-from deadstop.scopes import DEFAULT_AGENT, Latch, Run, Scope, carried_stop, here, nearest_open, stop_for
-from deadstop.steps import RANK, Step
+from deadstop.scopes import DEFAULT_AGENT, Latch, Scope, carried_stop, here, nearest_open, stop_for
+from deadstop.steps import MODEL, RANK, Step
 from deadstop.verdicts import DENIABLE, Action, StepKind, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from deadstop.events import AgentEvent
     from deadstop.homes import OpenHome
     from deadstop.steps import Content
     from deadstop.verdicts import Layer
+
+
+AGENT, RUN, APPROVAL = StepKind.AGENT, StepKind.RUN, StepKind.APPROVAL
 
 
 class Judge(NamedTuple):
@@ -84,31 +87,37 @@ class Pipeline:
         user: str | None,
         tags: tuple[str, ...],
         layer: Layer,
-        facts: Mapping[str, Any],
+        facts: dict[str, Any],
     ) -> Step:
         """Open a step, ask the judges, make it the current scope. Raises `AgentStopped` or `StepDenied`."""
         outer = here() if parent is None else nearest_open(parent)
         name = clean_name(name)
         if agent is not None:
             agent = clean_name(agent) or None
-        elif kind is StepKind.AGENT:
+        elif kind is AGENT:
             agent = name or None
         if agent is None and (outer is None or outer.agent is None):
             agent = DEFAULT_AGENT
-        run = Run() if outer is None else outer.run
         step = Step(
-            self, outer, run, kind, name, agent=agent, session_id=session_id, user=user, tags=tags, layer=layer
+            self,
+            outer,
+            kind,
+            name,
+            agent=agent,
+            session_id=session_id,
+            user=user,
+            tags=tags,
+            layer=layer,
+            facts=facts,
         )
-        for fact, value in facts.items():
-            setattr(step, fact, value)
-        if kind is StepKind.MODEL and isinstance(outer, Step) and outer.kind is kind:
+        if kind is MODEL and isinstance(outer, Step) and outer.kind is MODEL:
             self._join_outer_call(step, outer)
-        if self.members_go_on and kind is StepKind.AGENT and outer is not None and agent not in outer.agents:
+        if self.members_go_on and kind is AGENT and outer is not None and agent not in outer.agents:
             step.latch = Latch(outer=outer.latch, agent=agent)
         self._admit(step)
         scopes.current.set(step)
         self.home.activity.began(step)
-        if kind is StepKind.RUN or kind is StepKind.APPROVAL:
+        if kind is RUN or kind is APPROVAL:
             self.record(telling.began(step))
         return step
 
@@ -282,13 +291,13 @@ class Pipeline:
 
     @staticmethod
     def _count_once(step: Step) -> None:
-        if step.kind is not StepKind.MODEL or step.spent is None:
+        if step.kind is not MODEL or step.spent is None:
             return
         if step.enriches is not None:
             step.enriches.lent = step.spent
             return
         for outer in step.steps_around():
-            if outer.kind is StepKind.MODEL:
+            if outer.kind is MODEL:
                 outer.counted_below = True
 
     def settle_dropped(self) -> None:

@@ -27,13 +27,15 @@ MAX_DEPTH: Final = 10
 TOO_MUCH: Final = 1 << 30
 """What `weigh` answers for a value that is not plain or not small."""
 
+BIG_INT: Final = 1 << 63
+"""From here on an int is no JSON number: readers, msgspec's included, make a float of it."""
+
 KNOWN_KEYS: set[str] = set()
 """Keys that were found plain: the first few thousand, so that ids used as keys push none out."""
 
 _MAX_KEYS: Final = 4096
 _MARK_ROOM: Final = 32  # of a cut text: for "…[truncated N chars]"
 _MARKS_ROOM: Final = 768  # of a cut container: the last field, and one mark on each level above it
-_BIG_INT: Final = 1 << 63  # beyond, JSON readers (msgspec's included) make a float of it
 _LIST_LIKE: Final = (list, tuple, set, frozenset, deque)
 _SAID_BY_STR: Final = frozenset({"datetime", "decimal", "fractions", "ipaddress", "pathlib", "uuid"})
 
@@ -47,7 +49,7 @@ def weigh(value: Any, depth: int = 0) -> int:  # noqa: PLR0911 - one answer for 
     if kind is str:
         return _weigh_text(value)
     if kind is int:
-        return 20 if -_BIG_INT <= value < _BIG_INT else TOO_MUCH
+        return 20 if -BIG_INT <= value < BIG_INT else TOO_MUCH
     if kind is float:
         return 20 if isfinite(value) else TOO_MUCH
     if value is None or kind is bool:
@@ -70,7 +72,7 @@ def _weigh_dict(value: dict[Any, Any], depth: int) -> int:
     for key, item in value.items():
         if type(key) is not str or (key not in KNOWN_KEYS and not is_plain_key(key)):
             return TOO_MUCH
-        if type(item) is int and -_BIG_INT <= item < _BIG_INT:  # token counts: not worth a call
+        if type(item) is int and -BIG_INT <= item < BIG_INT:  # token counts: not worth a call
             total += len(key) + 24
         else:
             total += len(key) + 4 + weigh(item, depth + 1)
@@ -194,7 +196,7 @@ class Plain:
         if isinstance(value, float):
             self._room -= 20
             return float.__add__(value, 0.0) if isfinite(value) else self._corrected(None)
-        if not -_BIG_INT <= value < _BIG_INT:
+        if not -BIG_INT <= value < BIG_INT:
             return self._corrected(describe(value, 2 * _MARK_ROOM))
         self._room -= 20
         return int.__add__(value, 0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING
 
 from deadstop.events import AgentEvent
-from deadstop.sanitize import sanitize
+from deadstop.sanitize import own_copy, sanitize
 from deadstop.scopes import here, ids
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def record(pipeline: Pipeline, event: AgentEvent) -> None:
         if corrections:
             pipeline.isolation.note("recorded values corrected", f"{corrections} in an event of {clean.agent!r}")
         if clean is event:
-            clean = copy.copy(event)  # the caller keeps its own object, and may record it again
+            clean = own_copy(event)  # the caller keeps its own object, may change it and record it again
         scope = here()
         _complete(clean, scope)
         table = pipeline.control.current()

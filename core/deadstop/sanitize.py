@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from deadstop.events import VALID_EVENT_TYPES, AgentEvent
 from deadstop.names import KNOWN_CLEAN, MAX_NAME, clean_name
-from deadstop.plain import KNOWN_KEYS, MAX_FIELDS, MAX_TEXT, TOO_MUCH, describe, is_plain_key, plain_fields, weigh
+from deadstop.plain import BIG_INT, KNOWN_KEYS, MAX_FIELDS, MAX_TEXT, TOO_MUCH, describe, is_plain_key, plain_fields, weigh
 
 MAX_TAGS: Final = 64
 MAX_PATH: Final = 64
@@ -27,7 +27,6 @@ MAX_AMOUNT: Final = 1e12
 """USD or milliseconds: more is no measurement, and sums of more overflow."""
 
 _FAR: Final = 1 << 20  # bytes: what one event may be; a list longer than that is not walked to its end
-_SMALL: Final = 1 << 62
 _NAMED: Final = ("session_id", "user", "run_id", "step_id", "parent_id", "kind", "name")
 
 
@@ -121,8 +120,8 @@ def _is_clean(event: AgentEvent, latest: float) -> bool:
         and type(event.agents) is tuple
         and (not event.agents or _are_clean(event.agents, MAX_PATH))
         and (
-            (event.run_id is None and event.step_id is None and event.parent_id is None and not event.id)
-            or _are_clean_ids((event.id, event.run_id or "", event.step_id or "", event.parent_id or ""))
+            (event.run_id is None and event.step_id is None and event.parent_id is None and event.id == "")
+            or _are_clean_ids(event)
         )
     )
 
@@ -135,10 +134,10 @@ def _is_clean_data(data: dict[str, Any]) -> bool:
             return False
         kind = type(value)
         if kind is str:
-            if not value.isascii() or len(value) > MAX_TEXT:
+            if (len(value) > MAX_TEXT or not value.isascii()) and weigh(value) >= TOO_MUCH:
                 return False
         elif kind is int:
-            if not -_SMALL < value < _SMALL:
+            if not -BIG_INT <= value < BIG_INT:
                 return False
         elif kind is not bool and value is not None and weigh(value) >= TOO_MUCH:
             return False
@@ -152,9 +151,19 @@ def _are_clean(names: Sequence[object], most: int) -> bool:
     return len(names) <= most
 
 
-def _are_clean_ids(ids: tuple[str, ...]) -> bool:
-    """Ids are new in every event, so nobody remembers them: they are looked at, all at once."""
-    text = "".join(ids)  # raises for what is no str: then the slow path looks
+def _are_clean_ids(event: AgentEvent) -> bool:
+    """Ids are new in every event, so nobody remembers them: they are looked at, all at once if they are as usual."""
+    run_id, step_id, parent_id = event.run_id, event.step_id, event.parent_id
+    ids = (
+        event.id,
+        "" if run_id is None else run_id,
+        "" if step_id is None else step_id,
+        "" if parent_id is None else parent_id,
+    )
+    try:
+        text = "".join(ids)
+    except TypeError:
+        return False
     if len(text) <= MAX_NAME and text.isascii() and text.isprintable() and " " not in text:
         return True
     return all(type(one) is str and clean_name(one) == one for one in ids)

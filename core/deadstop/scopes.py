@@ -99,8 +99,8 @@ class Run:
 
     __slots__ = ("id", "latch", "name")
 
-    def __init__(self, name: str | None = None) -> None:
-        self.id = ids.new()
+    def __init__(self, name: str | None = None, *, id: str | None = None) -> None:  # noqa: A002 - the field's name
+        self.id = id or ids.new()
         self.name = name
         self.latch = Latch()
 

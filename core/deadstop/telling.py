@@ -8,23 +8,24 @@ from typing import TYPE_CHECKING, Any
 from deadstop.errors import AgentStopped
 from deadstop.events import AgentEvent
 from deadstop.scopes import DEFAULT_AGENT, ids
-from deadstop.steps import Step
-from deadstop.verdicts import StepKind, Verdict
+from deadstop.steps import MODEL, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from deadstop.control.table import Row
     from deadstop.events import Usage
     from deadstop.scopes import Scope
     from deadstop.steps import Content
+    from deadstop.verdicts import Verdict
 
-_BEGIN = {StepKind.RUN: "session_start", StepKind.APPROVAL: "approval_request"}
-_END = {StepKind.RUN: "session_end", StepKind.AGENT: "agent_end", StepKind.APPROVAL: "approval_response"}
+_BEGIN = {"run": "session_start", "approval": "approval_request"}
+_END = {"run": "session_end", "agent": "agent_end", "approval": "approval_response"}
 
 
 def began(step: Step) -> AgentEvent:
     """Return the event of the start of a run or an approval."""
-    return _of(step, _BEGIN[step.kind], dict(step.data or {}), step.started_at)
+    return _of(step, _BEGIN[step.kind._value_], dict(step.facts.get("data", ())), step.started_at)
 
 
 def ended(
@@ -38,8 +39,9 @@ def ended(
     MODEL, TOOL, RETRIEVAL and HANDOFF steps are an `action`, or an `error` if they failed. A step that was cut by a
     stop is no error: it is an `action` with `data["stopped"]`, the policy.
     """
-    data: dict[str, object] = dict(step.data) if step.data else {}
-    event_type = _END.get(step.kind, "action")
+    facts = step.facts
+    data: dict[str, object] = dict(facts["data"]) if "data" in facts else {}
+    event_type = _END.get(step.kind._value_, "action")
     if error is not None:
         if isinstance(error, AgentStopped):
             data["stopped"] = error.policy
@@ -47,13 +49,14 @@ def ended(
             data["error"] = describe(error)
             event_type = "error" if event_type == "action" else event_type
     cost = _tell_usage(step, data, price)
-    if step.provider is not None:
-        data["provider"] = step.provider
-    if step.call_id is not None:
-        data["call_id"] = step.call_id
+    if "provider" in facts:
+        data["provider"] = facts["provider"]
+    if "call_id" in facts:
+        data["call_id"] = facts["call_id"]
     if step.pipeline.content:
         _tell_content(step, data, output)
     event = _of(step, event_type, data, step.pipeline.clock())
+    event.id = step.id
     event.cost_usd = cost
     event.latency_ms = round((time.perf_counter() - step.started) * 1000, 3)
     return event
@@ -62,7 +65,7 @@ def ended(
 def _tell_usage(step: Step, data: dict[str, object], price: Callable[[Step], float | None] | None) -> float | None:
     if step.chunks:
         data["chunks"] = step.chunks
-    if step.kind is not StepKind.MODEL:
+    if step.kind is not MODEL:
         return step.reported.cost_usd if step.reported is not None else None
     spent = step.spent
     if spent is None:
@@ -94,14 +97,18 @@ def as_counts(usage: Usage) -> dict[str, int]:
 
 def _tell_content(step: Step, data: dict[str, object], output: Content | None) -> None:
     """Content is asked for only here, when somebody wants it; what can't be had is left out."""
-    wanted: dict[str, Any] = {"arguments": step.arguments, "input": step.input, "output": output}
+    wanted: dict[str, Any] = {
+        "arguments": step.facts.get("arguments"),
+        "input": step.facts.get("input"),
+        "output": output,
+    }
     for key, content in wanted.items():
         if content is None:
             continue
         try:
             data[key] = content() if callable(content) else content
         except Exception as exc:
-            step.pipeline.isolation.note(f"content of a {step.kind.value} step", exc)
+            step.pipeline.isolation.note(f"content of a {step.kind._value_} step", exc)
 
 
 def decided(scope: Scope, verdict: Verdict, event_type: str, now: float, repeats: int) -> AgentEvent:
@@ -111,6 +118,27 @@ def decided(scope: Scope, verdict: Verdict, event_type: str, now: float, repeats
     if repeats > 1:
         data["repeats"] = repeats
     return _of(scope, event_type, data, now)
+
+
+_LIFTED = {"kill": "revive", "pause": "resume"}
+
+
+def controlled(row: Row, *, lifted: bool, now: float) -> AgentEvent:
+    """Return the event of a kill or pause that was set, or *lifted*. One that is not about an agent names "*"."""
+    data: dict[str, object] = {"target": row.target, "reason": row.reason, "actor": row.actor, "policy": row.policy}
+    if row.until is not None:
+        data["until"] = row.until
+    if not row.durable:
+        data["durable"] = False
+    return AgentEvent(
+        now,
+        row.name if row.scope == "agent" else "*",
+        _LIFTED[row.action] if lifted else row.action,
+        data,
+        row.name if row.scope == "session" else None,
+        id=ids.new(),
+        run_id=row.name if row.scope == "run" else None,
+    )
 
 
 def describe(error: BaseException | str) -> str:
@@ -125,7 +153,9 @@ def describe(error: BaseException | str) -> str:
 
 def _of(scope: Scope, event_type: str, data: dict[str, object], now: float) -> AgentEvent:
     step = scope if isinstance(scope, Step) else None
-    outer = next(step.steps_around(), None) if step is not None else None
+    outer = scope.parent
+    while outer is not None and not isinstance(outer, Step):
+        outer = outer.parent
     return AgentEvent(
         now,
         scope.agent or DEFAULT_AGENT,
@@ -136,11 +166,11 @@ def _of(scope: Scope, event_type: str, data: dict[str, object], now: float) -> A
         None,
         None,
         list(scope.tags),
-        id=ids.new(),
+        id="" if step is not None and step.ended else ids.new(),
         run_id=scope.run.id,
         step_id=None if step is None else step.id,
         parent_id=None if outer is None else outer.id,
-        kind=None if step is None else step.kind.value,
+        kind=None if step is None else step.kind._value_,  # .value is a slow property
         name=scope.run.name if step is None else step.name,
         agents=scope.agents,
     )

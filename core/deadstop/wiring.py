@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from deadstop.config import MonitorConfig
     from deadstop.control import ControlStore
     from deadstop.control.kill_switch import KillSwitch
+    from deadstop.control.table import ControlTable
     from deadstop.errors import AgentStopped
     from deadstop.events import AgentEvent
     from deadstop.monitor import Monitor
@@ -54,6 +55,8 @@ class Wired:
             clock=self.clock,
         )
         home.pipelines.add(pipeline)
+        if told := plugins.compiled("deadstop_revived"):
+            home.control.watch(_revival(home, told))
         home.writer.redact += plugins.compiled("deadstop_redact")
         home.writer.sinks += _sinks(self.monitor, plugins)
         return pipeline
@@ -130,6 +133,22 @@ def _notifier(
     return stopped
 
 
+def _revival(
+    home: homes.OpenHome, hooks: tuple[tuple[str, Callable[[str], object]], ...]
+) -> Callable[[ControlTable], None]:
+    """Tell the hooks of every target that was in force and is no more, whoever lifted it."""
+    known = {row.target for row in home.control.current().rows}
+
+    def changed(table: ControlTable) -> None:
+        nonlocal known
+        before, known = known, {row.target for row in table.rows}
+        for target in sorted(before - known):
+            for _, tell in hooks:
+                home.later(functools.partial(tell, target))
+
+    return changed
+
+
 def _filter(config: MonitorConfig) -> Callable[[AgentEvent], bool] | None:
     """What `agents:` keeps out of the store. It filters and tags what is stored, never what is enforced."""
     if not config.agents:
@@ -137,7 +156,7 @@ def _filter(config: MonitorConfig) -> Callable[[AgentEvent], bool] | None:
     rules = {
         name: (track.enabled, frozenset(track.event_types), list(track.tags)) for name, track in config.agents.items()
     }
-    decisions = frozenset({"denial", "kill", "revive", "pause", "resume"})
+    decisions = frozenset({"denial", "alert", "kill", "revive", "pause", "resume"})
 
     def keep(event: AgentEvent) -> bool:
         rule = rules.get(event.agent)

@@ -11,7 +11,11 @@ from .conftest import plugin_packages
 if TYPE_CHECKING:
     from .conftest import Python
 
-IMPORTS = f"import deadstop, {', '.join(sorted(plugin_packages()))}"
+PACKAGES = ", ".join(sorted(plugin_packages()))
+FIRST_LINES = f"import {PACKAGES}; from deadstop import AgentEvent, AgentStopped, Monitor, StepKind, Verdict, hookimpl"
+"""What nearly every program imports."""
+EVERYTHING = f"import {PACKAGES}; from deadstop import *"
+"""Every public name. `KillState` and `load_config` need parts of the standard library that take their time."""
 
 FRAMEWORKS = {
     "langchain", "langchain_core", "langchain_openai", "langgraph", "llama_index", "crewai", "autogen_core",
@@ -35,8 +39,15 @@ WATCH_IMPORTS = """
 """
 
 WATCH_DEEDS = """
-    import _io, os, sys
+    import _thread, os, sys, threading
     deeds = []
+    def spy(module, name):
+        original = getattr(module, name, None)
+        if original is not None:
+            setattr(module, name, lambda *a, **k: (deeds.append(f"{name} {a}"), original(*a, **k))[1])
+    for module in (_thread, threading):
+        for name in ("start_new_thread", "start_joinable_thread", "_start_new_thread", "_start_joinable_thread"):
+            spy(module, name)
     def watch(event, args):
         if event == "open":
             path, mode, flags = args
@@ -45,7 +56,7 @@ WATCH_DEEDS = """
                 return
             deeds.append(f"open {path} {mode}")
         elif event.startswith(("socket.", "sqlite3.", "subprocess.", "os.fork", "os.posix_spawn", "os.system",
-                               "_thread.", "mmap.", "signal.", "urllib.", "os.mkdir", "os.remove", "os.rename",
+                               "mmap.", "signal.", "urllib.", "os.mkdir", "os.remove", "os.rename",
                                "os.putenv", "os.unsetenv", "os.chdir", "fcntl.", "sys.setprofile", "sys.settrace")):
             deeds.append(f"{event} {args}")
 """
@@ -56,7 +67,7 @@ WATCH_ENVIRONMENT = """
     class Environ(type(os.environ)):
         def __getitem__(self, key):
             frame = sys._getframe(1)
-            while frame.f_globals.get("__name__") in {"os", "_collections_abc"}:
+            while frame.f_globals.get("__name__") in {"os", "_collections_abc", "collections.abc"}:
                 frame = frame.f_back
             if str(frame.f_globals.get("__name__")).startswith("deadstop"):
                 reads.add(key)
@@ -101,30 +112,35 @@ REMEMBER_ATTRIBUTES = """
 
 def test_importing_us_looks_for_no_framework(python: Python) -> None:
     """Nor for an optional library: where one is missing an attempt would not show in `sys.modules`."""
-    asked = python(f"{WATCH_IMPORTS}\n    {IMPORTS}\n    tell(sorted(asked))")
+    asked = python(f"{WATCH_IMPORTS}\n    {EVERYTHING}\n    tell(sorted(asked))")
     assert "deadstop.monitor" in asked
     assert {name.partition(".")[0] for name in asked} & FRAMEWORKS == set()
 
 
 def test_importing_us_imports_no_heavy_part_of_the_standard_library(python: Python) -> None:
-    bare, ours = python("tell(sorted(sys.modules))"), python(f"{IMPORTS}\ntell(sorted(sys.modules))")
+    """Beyond what our two libraries import themselves."""
+    bare, ours = python("import msgspec, pluggy\ntell([*sys.modules])"), python(f"{FIRST_LINES}\ntell([*sys.modules])")
     assert (set(ours) - set(bare)) & HEAVY == set()
 
 
-def test_importing_us_imports_only_the_core_s_own_libraries(python: Python) -> None:
-    third_party = python(
-        f"""
-    {IMPORTS}
+def test_importing_us_imports_no_other_library_than_the_core_s_own(python: Python) -> None:
+    bare, ours = (
+        python(
+            f"""
+    {imports}
     tell(sorted({{
         name.partition(".")[0] for name, module in list(sys.modules.items())
-        if "site-packages" in str(getattr(module, "__file__", "")) and not name.startswith("_")
+        if "site-packages" in str(getattr(module, "__file__", ""))
     }}))"""
+        )
+        for imports in ("import msgspec, pluggy", EVERYTHING)
     )
-    ours = {name for name in third_party if name.startswith("deadstop")}
-    assert set(third_party) - ours - {"sitecustomize"} == {"msgspec", "pluggy"}
+    assert {name for name in set(ours) - set(bare) if not name.startswith("deadstop")} == set()
 
 
-@pytest.mark.parametrize("deed", ["open('/dev/null', 'w')", "import threading; threading.Thread(target=print).start()"])
+@pytest.mark.parametrize(
+    "deed", ["open('/dev/null', 'w')", "threading.Thread(target=int).start()", "__import__('socket').socket()"]
+)
 def test_the_watcher_sees_what_it_is_there_for(python: Python, deed: str) -> None:
     seen = python(f"{WATCH_DEEDS}\n    sys.addaudithook(watch)\n    {deed}\n    tell(deeds)")
     assert seen
@@ -132,18 +148,18 @@ def test_the_watcher_sees_what_it_is_there_for(python: Python, deed: str) -> Non
 
 def test_importing_us_opens_and_starts_nothing(python: Python) -> None:
     """No file but modules, no socket, no thread, no process, no signal handler."""
-    assert python(f"{WATCH_DEEDS}\n    sys.addaudithook(watch)\n    {IMPORTS}\n    tell(deeds)") == []
+    assert python(f"{WATCH_DEEDS}\n    sys.addaudithook(watch)\n    {EVERYTHING}\n    tell(deeds)") == []
 
 
 def test_importing_us_reads_no_environment_variable(python: Python) -> None:
-    assert python(f"{WATCH_ENVIRONMENT}\n    {IMPORTS}\n    tell(sorted(reads))") == []
+    assert python(f"{WATCH_ENVIRONMENT}\n    {EVERYTHING}\n    tell(sorted(reads))") == []
 
 
 def test_importing_us_patches_nothing(python: Python) -> None:
     changed = python(
         f"""{REMEMBER_ATTRIBUTES}
     before = attributes()
-    {IMPORTS}
+    {EVERYTHING}
     after = attributes()
     tell(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))"""
     )

@@ -44,7 +44,7 @@ def monitor(tmp_path: Path) -> Iterator[Monitor]:
 
 @pytest.mark.parametrize("spec", FRAMEWORK_ADAPTERS, ids=lambda s: s.name)
 def test_every_public_name_of_an_adapter_works_or_says_what_to_install(spec: AdapterSpec) -> None:
-    package = importlib.import_module(spec.load.partition(":")[0].partition(".")[0])
+    package = importlib.import_module(f"deadstop_{spec.name}")
     said = []
     for name in package.__all__:
         try:

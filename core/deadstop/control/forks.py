@@ -19,10 +19,12 @@ _PATIENCE = 1.0  # seconds: a fork is delayed by a slow disk, never stopped by i
 
 alive: WeakSet[LocalControl] = WeakSet()
 registry_lock = threading.Lock()
-_taken: list[threading.RLock] = []
+_taken: list[threading.Lock | threading.RLock] = []
 
 
 def _before() -> None:
+    if registry_lock.acquire(timeout=_PATIENCE):
+        _taken.append(registry_lock)
     for control in list(alive):
         _taken.extend(lock for lock in control.locks() if lock.acquire(timeout=_PATIENCE))
 

@@ -78,6 +78,12 @@ def register_home(path: Path) -> bool:
     return True
 
 
+def forget_home(path: Path) -> None:
+    """Take *path* off the list: a temporary home that is about to be deleted. Never raises."""
+    with contextlib.suppress(OSError, ConfigError):
+        _entry(path).unlink()
+
+
 def listed_homes() -> list[Path]:
     """Return the listed homes that exist, in the order of their paths. Never raises."""
     try:

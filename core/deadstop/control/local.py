@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-_QUICK = 0.5  # seconds that a change waits for others before it is put in force without the disk
+_QUICK = 1.0  # seconds that a change waits for others before it is put in force without the disk
 _PATIENT = 5.0  # seconds that it then goes on trying, to be durable
 _ALWAYS = 10  # every how many checks everything is read though no file seems to have changed: their times are coarse
 

@@ -51,8 +51,10 @@ class Writer:
     def write(self, change: Change, *, patience: float, floor: int, known: Sequence[Row] | None) -> Done:
         """Carry *change* out. *known*: the rows last read by this process, to mend a broken database from.
 
-        Raises NotWritten, and Lifted for a global kill that somebody has lifted since it was put in the word.
+        Waits at most *patience* seconds for other writers. Raises NotWritten, and Lifted for a global kill that
+        somebody has lifted since it was put in the word.
         """
+        patience /= 2  # half for the lock, half for SQLite's
         with file_lock(self._lock, patience) as alone:  # not got: SQLite and THE RULE keep order all the same
             if change.everything and self._word.view[GLOBAL] != change.everything:
                 raise Lifted

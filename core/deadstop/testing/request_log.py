@@ -25,7 +25,8 @@ class RequestLog:
     - `status`: the HTTP status of the answer; None while there is none.
     - `chunks_sent`: streamed chunks (see `Turn`). A chunk is counted just before its bytes go out, so a client that has
       read n chunks finds at least n here.
-    - `finished`: when the turn had been carried out, a scripted disconnect included; else None.
+    - `finished`: when the turn had been carried out, a scripted disconnect included; else None. It is noted just before
+      the last bytes go out, and taken back if the client leaves without them.
     - `disconnected`: when the client was seen to have left before the end; else None. A server that stops is none.
     """
 

@@ -170,7 +170,7 @@ class TestHomes(Homes.TestCase):  # type: ignore[misc]
     """Run the machine above."""
 
     settings = settings(
-        max_examples=40,
+        max_examples=25,
         stateful_step_count=15,
         deadline=None,
         derandomize=True,

@@ -165,6 +165,15 @@ def test_a_client_that_stops_reading_blocks_nobody_and_is_noticed_when_it_leaves
         assert server.wait_for_disconnects(1, SOON)
 
 
+def test_an_answer_whose_last_bytes_nobody_read_is_not_finished(connect: Connect) -> None:
+    with ScriptedModelServer(Turn("x" * 30_000_000)) as server, connect(server) as stuck:
+        stuck.post(CHAT)
+        assert server.wait_for_finished(1, SOON), "it counts as finished while its last bytes are on their way"
+        stuck.reset()
+        assert server.wait_for_disconnects(1, SOON)
+        assert server.requests[0].finished is None
+
+
 # HTTP
 
 

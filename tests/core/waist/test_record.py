@@ -88,7 +88,7 @@ def test_what_a_killed_agent_does_is_no_activity_but_evidence(monitor: Monitor) 
     for _ in range(20):
         monitor.record(AgentEvent(time.time(), "a", "action"))
     rows = monitor.get_events(agent="a")
-    assert [row["event_type"] for row in rows] == ["denial"]
+    assert [row["event_type"] for row in rows] == ["denial", "kill"]
     assert rows[0]["data"]["policy"] == "kill"  # type: ignore[index]
     assert monitor.status()["refused_records"] == 20
 

@@ -67,17 +67,23 @@ def test_the_innermost_agent_names_the_event_and_the_path_is_kept(monitor: Monit
         ("[red]x[/red]", "[red]x[/red]"),
         ("e\u0301", "\u00e9"),
         ("x" * 10_000, "x" * 200),
-        ("", "default"),
-        ("\ud800", None),
+        ("\ud800", "\ufffd"),
     ],
 )
-def test_names_are_cleaned_alike_for_steps_and_kills(monitor: Monitor, given: str, kept: str | None) -> None:
+def test_names_are_cleaned_alike_for_steps_and_kills(monitor: Monitor, given: str, kept: str) -> None:
     with monitor.agent(given) as turn:
-        assert kept is None or turn.agent == kept
+        assert turn.agent == kept
     monitor.kill_agent(given)
     assert monitor.is_killed(given)
     with pytest.raises(AgentKilled), monitor.agent(given):
         pytest.fail("killed")
+
+
+def test_an_empty_name_is_no_agent_of_its_own(monitor: Monitor) -> None:
+    with monitor.agent("") as turn:
+        assert turn.agent == "default"
+    with pytest.raises(ValueError, match="needs its name"):
+        monitor.kill_agent("")
 
 
 def test_decorators_open_a_new_block_for_each_call(monitor: Monitor) -> None:
@@ -215,7 +221,7 @@ def test_two_monitors_on_one_home_share_its_control_and_store(monitor: Monitor) 
         other.kill_agent("a")
         assert monitor.is_killed("a")
     assert monitor.begin(TOOL, "t").end() is None
-    assert len(monitor.get_events()) == 1
+    assert [row["event_type"] for row in monitor.get_events()] == ["action", "kill"]
 
 
 def test_nothing_is_left_in_the_context_after_errors(monitor: Monitor) -> None:

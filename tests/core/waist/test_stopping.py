@@ -304,7 +304,7 @@ def test_a_refused_step_is_no_parent_and_no_activity(monitor: Monitor) -> None:
             monitor.begin(MODEL, "m", tags=["x"])
         monitor.revive_tag("x")
         assert monitor.begin(TOOL, "t").parent is run
-    assert [row["event_type"] for row in monitor.get_events()] == ["denial"]
+    assert [row["event_type"] for row in reversed(monitor.get_events())] == ["kill", "denial", "revive"]
 
 
 def test_repeated_refusals_are_one_event_and_a_count(monitor: Monitor) -> None:
@@ -381,3 +381,26 @@ def test_100_threads_of_one_run_are_all_refused_after_the_kill(monitor: Monitor)
             thread.join()
         monitor.revive_run(run.run.id)
     assert admitted_after == []
+
+
+def test_every_kill_and_every_revive_is_an_event_with_its_actor(monitor: Monitor) -> None:
+    monitor.kill_agent("a", "why", actor="ada")
+    monitor.kill_session("s")
+    monitor.kill_global()
+    monitor.revive("a", "s", actor="bob")
+    monitor.revive_global()
+    monitor.pause("a", seconds=60)
+    monitor.resume("a")
+    told = [(row["event_type"], row["data"]["target"]) for row in reversed(monitor.get_events())]  # type: ignore[index]
+    assert told == [
+        ("kill", "agent:a"),
+        ("kill", "session:s"),
+        ("kill", "global"),
+        ("revive", "agent:a"),
+        ("revive", "session:s"),
+        ("revive", "global"),
+        ("pause", "agent:a"),
+        ("resume", "agent:a"),
+    ]
+    kill = monitor.get_events(event_type="kill", agent="a")[0]
+    assert (kill["data"]["actor"], kill["data"]["reason"]) == ("ada", "why")  # type: ignore[index]
