@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from deadstop import adapters, scopes, telling
 from deadstop.blocks import Block, grouping
+from deadstop.control.actor import default_actor
 from deadstop.names import clean_name
 from deadstop.verdicts import StepKind
 
@@ -196,19 +197,19 @@ class Monitor:
 
     def revive(self, agent: str | None = None, session_id: str | None = None, *, actor: str | None = None) -> None:
         """Lift the kill of *agent*, of *session_id*, or of both. ValueError without a target."""
-        self._tell(self.kill_switch_engine.revive(agent, session_id, actor=actor), lifted=True)
+        self._tell(self.kill_switch_engine.revive(agent, session_id, actor=actor), lifted_by=actor or default_actor())
 
     def revive_run(self, run_id: str, *, actor: str | None = None) -> None:
         """Lift the kill of one run."""
-        self._tell(self.kill_switch_engine.revive_run(run_id, actor=actor), lifted=True)
+        self._tell(self.kill_switch_engine.revive_run(run_id, actor=actor), lifted_by=actor or default_actor())
 
     def revive_tag(self, tag: str, *, actor: str | None = None) -> None:
         """Lift the kill of *tag*."""
-        self._tell(self.kill_switch_engine.revive_tag(tag, actor=actor), lifted=True)
+        self._tell(self.kill_switch_engine.revive_tag(tag, actor=actor), lifted_by=actor or default_actor())
 
     def revive_global(self, *, actor: str | None = None) -> None:
         """Lift the kill of everything. Agents and sessions that were killed one by one stay killed."""
-        self._tell(self.kill_switch_engine.revive_global(actor=actor), lifted=True)
+        self._tell(self.kill_switch_engine.revive_global(actor=actor), lifted_by=actor or default_actor())
 
     def pause(self, agent: str, *, seconds: float | None = None, reason: str = "", actor: str | None = None) -> None:
         """Pause *agent* until it is resumed, or for *seconds*."""
@@ -216,12 +217,12 @@ class Monitor:
 
     def resume(self, agent: str, *, actor: str | None = None) -> None:
         """End the pause of *agent*. A kill stays."""
-        self._tell(self.kill_switch_engine.resume(agent, actor=actor), lifted=True)
+        self._tell(self.kill_switch_engine.resume(agent, actor=actor), lifted_by=actor or default_actor())
 
-    def _tell(self, rows: Row | list[Row], *, lifted: bool = False) -> None:
+    def _tell(self, rows: Row | list[Row], *, lifted_by: str | None = None) -> None:
         """Every kill, pause, revive and resume is an event as well."""
         for row in rows if isinstance(rows, list) else [rows]:
-            self.home.writer.append_durable(telling.controlled(row, lifted=lifted, now=self._clock()))
+            self.home.writer.append_durable(telling.controlled(row, now=self._clock(), lifted_by=lifted_by))
 
     # -- adapters ------------------------------------------------------------------------------------------------
 

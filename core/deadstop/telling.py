@@ -123,9 +123,10 @@ def decided(scope: Scope, verdict: Verdict, event_type: str, now: float, repeats
 _LIFTED = {"kill": "revive", "pause": "resume"}
 
 
-def controlled(row: Row, *, lifted: bool, now: float) -> AgentEvent:
-    """Return the event of a kill or pause that was set, or *lifted*. One that is not about an agent names "*"."""
-    data: dict[str, object] = {"target": row.target, "reason": row.reason, "actor": row.actor, "policy": row.policy}
+def controlled(row: Row, *, now: float, lifted_by: str | None = None) -> AgentEvent:
+    """Return the event of a kill or pause that was set, or lifted by somebody. Not about an agent: agent "*"."""
+    actor = lifted_by or row.actor
+    data: dict[str, object] = {"target": row.target, "reason": row.reason, "actor": actor, "policy": row.policy}
     if row.until is not None:
         data["until"] = row.until
     if not row.durable:
@@ -133,7 +134,7 @@ def controlled(row: Row, *, lifted: bool, now: float) -> AgentEvent:
     return AgentEvent(
         now,
         row.name if row.scope == "agent" else "*",
-        _LIFTED[row.action] if lifted else row.action,
+        _LIFTED[row.action] if lifted_by else row.action,
         data,
         row.name if row.scope == "session" else None,
         id=ids.new(),

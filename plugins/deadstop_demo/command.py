@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
-import warnings
 from typing import TYPE_CHECKING
 
-from deadstop_demo.numbers import count
+from deadstop_demo.result import count
 from deadstop_demo.screen import screen_for
 from deadstop_demo.stage import set_up
 
@@ -26,13 +26,17 @@ _FRAME = 0.1  # seconds between two looks
 
 def run(args: argparse.Namespace) -> int:
     """Show the demo and print its numbers; 0 if they are as promised."""
-    warnings.simplefilter("ignore")  # of libraries, about each other: nothing that a spectator could act on
+    # LangChain logs each stop that passes through its callbacks as an error.
+    logging.getLogger("langchain_core").setLevel(logging.CRITICAL)
     calls = max(1, (args.max_steps + 1) // 2)
     auto = args.auto or args.no_guard
     with set_up(guard=not args.no_guard, home=args.home, most_calls=calls) as stage:
         screen = screen_for(stage, auto=auto, quiet=args.json)
-        with screen:
+        screen.start()
+        try:
             _play(stage, screen, auto=auto)
+        finally:
+            screen.stop()
         numbers = count(stage)
     if args.json:
         sys.stdout.write(json.dumps(numbers.as_json(), indent=2) + "\n")

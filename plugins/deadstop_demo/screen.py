@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -20,24 +20,25 @@ from deadstop_demo.stage import REASON
 from deadstop_demo.steps import Shown, Sums, steps_of
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from deadstop_demo.numbers import Numbers
+    from deadstop_demo.result import Numbers
     from deadstop_demo.stage import Stage
 
+_HEADLINE = "A LangGraph agent has run away: it calls the same tool again and again."
 _AROUND = 16  # lines of the picture besides the steps
 _MOST_STEPS = 14
 
 
-class Screen(Protocol):
-    """Shows a stage: a context manager around the run, then `tell` for the result."""
+class Screen:
+    """Shows a stage: `start`, `update` now and then, `stop`, and `tell` for the result. This one shows nothing."""
 
-    def __enter__(self) -> Screen: ...
-
-    def __exit__(self, *exc: object) -> None: ...
+    def start(self) -> None:
+        """Begin to show."""
 
     def update(self) -> None:
-        """Draw what has changed."""
+        """Show what has changed."""
+
+    def stop(self) -> None:
+        """Leave the last picture where it is."""
 
     def tell(self, numbers: Numbers) -> None:
         """Say what came out."""
@@ -46,7 +47,7 @@ class Screen(Protocol):
 def screen_for(stage: Stage, *, auto: bool, quiet: bool) -> Screen:
     """Return the screen that fits where stdout goes."""
     if quiet:
-        return _Quiet()
+        return Screen()
     return _Picture(stage, auto=auto) if sys.stdout.isatty() else _Lines(stage, auto=auto)
 
 
@@ -57,21 +58,7 @@ def command_line() -> str:
     return f'{program} kill {NAME} --reason "{REASON}"'
 
 
-class _Quiet:
-    def __enter__(self) -> _Quiet:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-    def update(self) -> None:
-        pass
-
-    def tell(self, numbers: Numbers) -> None:
-        pass
-
-
-class _Lines:
+class _Lines(Screen):
     """One line a step, for logs and pipes."""
 
     def __init__(self, stage: Stage, *, auto: bool) -> None:
@@ -79,16 +66,12 @@ class _Lines:
         self._auto = auto
         self._told = 0
 
-    def __enter__(self) -> _Lines:
-        _write(_headline(self._stage))
+    def start(self) -> None:
+        _write(f"{_title(self._stage)}: {_HEADLINE}")
         _write("it is killed after a few steps" if self._auto else f"stop it from another terminal: {command_line()}")
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
 
     def update(self) -> None:
-        steps, sums = steps_of(self._stage, time.time())
+        steps, _ = steps_of(self._stage, time.time())
         closed = [step for step in steps if not step.open]
         for step in closed[self._told :]:
             _write(f"{step.at:7.2f} s  {step.kind:5}  {step.name}  {_tokens(step)}".rstrip())
@@ -101,7 +84,7 @@ class _Lines:
             _write(f"{label:<{width}}  {value}")
 
 
-class _Picture:
+class _Picture(Screen):
     """The live picture."""
 
     def __init__(self, stage: Stage, *, auto: bool) -> None:
@@ -110,14 +93,11 @@ class _Picture:
         self._console = Console(highlight=False, emoji=False)
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
 
-    def __enter__(self) -> _Picture:
+    def start(self) -> None:
         self._live.start()
         self.update()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
         self._live.stop()
 
     def update(self) -> None:
@@ -137,12 +117,12 @@ class _Picture:
     def _drawn(self, steps: list[Shown], room: int, sums: Sums) -> Group:
         table = Table.grid(padding=(0, 2))
         for side in ("right", "right", "left", "left", "right"):
-            table.add_column(justify=side, no_wrap=True)  # type: ignore[arg-type]
+            table.add_column(justify=side, no_wrap=True, min_width=3)
         first = max(0, len(steps) - room)
         for number, step in enumerate(steps[first:], start=first + 1):
             table.add_row(*_cells(number, step))
         return Group(
-            Panel(Text(_headline(self._stage)), title="deadstop demo", title_align="left", border_style="dim"),
+            Panel(Text(_HEADLINE), title=_title(self._stage), title_align="left", border_style="dim"),
             Padding(table, (0, 0, 0, 1)),
             Padding(_summed(sums), (1, 0, 0, 2)),
             Padding(self._next(), (1, 0, 1, 2)),
@@ -151,10 +131,11 @@ class _Picture:
     def _next(self) -> Text:
         stage = self._stage
         if stage.decision is not None:
-            by = f" ({stage.said})" if stage.said else ""
-            return Text.assemble(("Killed: ", "bold"), stage.decision.reason or "no reason given", by)
+            reason = stage.decision.reason or "no reason given"
+            said = f"\n\n  {stage.said}" if stage.said else ""
+            return Text.assemble(("Killed: ", "bold"), reason, (said, "dim"))
         if self._auto:
-            return Text(f"In a moment another process types: deadstop kill {NAME} --reason \"{REASON}\"")
+            return Text.assemble("In a moment another process types:\n\n  ", (command_line(), "bold yellow"))
         return Text.assemble("Stop it. Type in another terminal:\n\n  ", (command_line(), "bold yellow"))
 
 
@@ -185,9 +166,8 @@ def _summed(sums: Sums) -> Text:
     return Text("   ".join(parts), style="bold")
 
 
-def _headline(stage: Stage) -> str:
-    guard = "deadstop watches it." if stage.guard else "Nothing watches it."
-    return f"A LangGraph agent has run away: the same tool again and again. {guard}"
+def _title(stage: Stage) -> str:
+    return "deadstop demo" if stage.guard else "deadstop demo, without deadstop"
 
 
 def findings(numbers: Numbers) -> list[tuple[str, str, bool | None]]:

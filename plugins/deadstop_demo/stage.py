@@ -50,9 +50,25 @@ class Stage:
     def decision(self) -> Decision | None:
         """The kill of the agent, from the history of decisions, whoever made it."""
         if self._decision is None:
-            kills = [d for d in self.control.history(20) if (d.verb, d.action) == ("set", "kill") and d.at >= self.since]
+            kills = [
+                d for d in self.control.history(20) if (d.verb, d.action) == ("set", "kill") and d.at >= self.since
+            ]
             self._decision = next((d for d in kills if d.scope == "global" or d.name == NAME), None)
         return self._decision
+
+    @property
+    def in_force_since(self) -> float | None:
+        """The moment from which every process must obey the kill (epoch seconds); None while there is none.
+
+        `decision.at` is when somebody pressed the key; writing it down durably takes the disk some milliseconds. The
+        mirror of all kills is written right after every process was told, and before the command returns.
+        """
+        if self.decision is None:
+            return None
+        try:
+            return max(self.decision.at, (self.home / "kills.json").stat().st_mtime)
+        except OSError:
+            return self.decision.at
 
     def is_known(self) -> bool:
         """Whether another terminal can find the agent by its name: processes tell of their agents once a second."""
@@ -63,7 +79,7 @@ class Stage:
         where = [] if self.guard else ["--home", str(self.home)]  # without deadstop nothing tells where the agent is
         command = [sys.executable, "-m", "deadstop", "kill", NAME, "--reason", REASON, *where]
         environment = {name: value for name, value in os.environ.items() if name != "DEADSTOP_HOME"}
-        self._killer = subprocess.Popen(
+        self._killer = subprocess.Popen(  # noqa: S603 - our own command, our own words
             command, cwd="/", env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 

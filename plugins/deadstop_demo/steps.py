@@ -49,7 +49,9 @@ def steps_of(stage: Stage, now: float) -> tuple[list[Shown], Sums]:
                 request.arrived_wall > killed,
             )
         )
-    tools = [Shown(at - began, "tool", f'search("{QUERY}")', None, None, False, at > killed) for at in stage.script.tool_runs]
+    tools = [
+        Shown(at - began, "tool", f'search("{QUERY}")', None, None, False, at > killed) for at in stage.script.tool_runs
+    ]
     tokens = sum((step.input_tokens or 0) + (step.output_tokens or 0) for step in shown)
     sums = Sums(len(shown), len(tools), tokens, (stage.agent.ended or now) - began)
     return sorted([*shown, *tools]), sums

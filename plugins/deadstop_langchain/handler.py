@@ -89,14 +89,17 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
             return
         metadata = metadata or {}
         name = kwargs.get("name") or _name(serialized, "chain")
-        agent = metadata.get("lc_agent_name")
+        said = metadata.get("lc_agent_name")
         parent = self._steps.get(parent_run_id)
         if parent is None:
-            self._begin_root(run_id, name, agent, metadata, inputs)
-        elif any(tag.startswith("graph:step:") for tag in tags or ()):
-            self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent or name)
-        elif (agent and agent != parent.agent) or (parent.kind is StepKind.TOOL and _is_named(name)):
-            self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent or name)
+            self._begin_root(run_id, name, said, metadata, inputs)
+            return
+        own = None if said in parent.agents else said  # the name of an agent is handed down to agents inside it
+        if any(tag.startswith("graph:step:") for tag in tags or ()):
+            agent = own or (parent.agent if said else name)
+            self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent)
+        elif own or (parent.kind is StepKind.TOOL and _is_named(name)):
+            self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=own or name)
         else:
             self._steps.stand_in(run_id, parent_run_id)
 
@@ -244,6 +247,9 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """End the step; a ToolMessage with status "error" is a failed call."""
         failed = getattr(output, "status", None) == "error"
+        step = self._steps.get(run_id)
+        if step is not None and step.call_id is None:
+            step.call_id = getattr(output, "tool_call_id", None)
         self._end(run_id, "the tool returned an error" if failed else None, output=output)
 
     @guarded

@@ -54,7 +54,7 @@ def test_every_adapter_is_forbidden_to_the_core() -> None:
 
 
 def test_every_adapter_is_held_to_the_public_names() -> None:
-    assert set(lines(contract("public-names-only")["source_modules"])) == plugin_packages() - {"deadstop_demo"}
+    assert set(lines(contract("public-names-only")["source_modules"])) == plugin_packages()
 
 
 def test_every_module_of_the_core_is_public_or_forbidden_to_adapters() -> None:

@@ -25,6 +25,10 @@ BUILT_IN = ("status", "kill", "revive", "pause", "resume", "events", "validate",
 _WITHOUT_PLUGINS = frozenset({"status", "kill", "revive", "pause", "resume", "events", "version"})
 
 
+class _Exited(Exception):  # noqa: N818 - not an error of ours
+    """Somebody's code called `sys.exit` with a text."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line in *argv* (default: the process's own) and return the exit code (see `cli.exits`)."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -38,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return exits.PIPE_CLOSED
     except SystemExit as exit_:  # argparse: help (0) or wrong usage (2)
-        return exit_.code if isinstance(exit_.code, int) else exits.FAILED
+        return exit_.code if isinstance(exit_.code, int) else _failed(_Exited(exit_.code))
     except Exception as exc:
         return _failed(exc)
     return code
@@ -103,7 +107,7 @@ def _failed(exc: Exception) -> int:
     """Say what is wrong without a traceback, if it is no bug of ours."""
     from deadstop.errors import ConfigError, DeadstopError
 
-    if not isinstance(exc, (DeadstopError, OSError)):
+    if not isinstance(exc, (DeadstopError, OSError, _Exited)):
         raise exc
     for line in str(exc).splitlines() or [type(exc).__name__]:
         note(visible(line))

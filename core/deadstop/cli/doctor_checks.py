@@ -98,28 +98,36 @@ def _mapped(row: ProcessRow, path: Path) -> set[int] | None:
 def check_control_state(home: Path) -> Check:
     """Whether what is killed can be read, from the database and from its mirror."""
     from deadstop.control.database import read_state
-    from deadstop.control.mirror import Unreadable, read_mirror
+    from deadstop.control.mirror import Unreadable
 
     database, mirror = home / "control.db", home / "kills.json"
     if not database.exists() and not mirror.exists():
         return Check("control state", "fine", "not made yet")
     try:
         state = read_state(database)
-        broken = damage(database)
     except Unreadable as exc:
         return Check("control state", "wrong", f"{exc}; kills come from kills.json")
-    if broken:
+    if broken := damage(database):
         return Check("control state", "wrong", f"control.db: {broken}")
     kills = {row.key for row in state.rows if row.action == "kill"}
-    try:
-        mirrored = {row.key for row in read_mirror(mirror).kills}
-    except Unreadable as exc:
-        return Check("control state", "wrong" if kills else "look", f"{exc}; the next change writes it again")
-    if kills != mirrored:
-        return Check("control state", "wrong", "kills.json and control.db do not agree on what is killed")
+    if (found := _mirrored(mirror, kills)) is not None:
+        return found
     if state.lost:
         return Check("control state", "look", f"it was lost and made anew {ago(state.lost)} ago: kills may be missing")
-    return Check("control state", "fine", f"readable: {plural(len(kills), 'kill')}, {len(state.rows) - len(kills)} paused")
+    paused = len(state.rows) - len(kills)
+    return Check("control state", "fine", f"readable: {plural(len(kills), 'kill')}, {plural(paused, 'pause')}")
+
+
+def _mirrored(mirror: Path, kills: set[tuple[str, str, str, str]]) -> Check | None:
+    """Return what is wrong with the mirror of *kills*, None if nothing."""
+    from deadstop.control.mirror import Unreadable, read_mirror
+
+    try:
+        if {row.key for row in read_mirror(mirror).kills} == kills:
+            return None
+    except Unreadable as exc:
+        return Check("control state", "wrong" if kills else "look", f"{exc}; the next change writes it again")
+    return Check("control state", "wrong", "kills.json and control.db do not agree on what is killed")
 
 
 def check_processes(home: Path) -> Check:

@@ -9,7 +9,9 @@ from deadstop.cli.text import columns, visible, when
 
 def line_of(event: dict[str, Any]) -> str:
     """Return time, type, agent, step and what else matters of *event*, on one line."""
-    head = f"{when(float(event['timestamp']))}  {_padded(event['event_type'], 12)}  {_padded(event['agent'] or '-', 20)}"
+    head = (
+        f"{when(float(event['timestamp']))}  {_padded(event['event_type'], 12)}  {_padded(event['agent'] or '-', 20)}"
+    )
     return f"{head}  {'  '.join(_details(event))}".rstrip()
 
 

@@ -1,12 +1,10 @@
-"""Where `events` reads: the event store of each home, and the decisions that its control plane keeps."""
+"""Where `events` reads: the event store of each home."""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from deadstop.control.changes import history
-from deadstop.control.mirror import Unreadable
 from deadstop.errors import ConfigError
 from deadstop.names import clean_name
 from deadstop.storage.sqlite import SqliteEventStore
@@ -15,11 +13,7 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from deadstop.control.changes import Decision
     from deadstop.storage import Cursor
-
-_MOST_DECISIONS = 10_000
-_TYPES = {("set", "kill"): "kill", ("clear", "kill"): "revive", ("set", "pause"): "pause", ("clear", "pause"): "resume"}
 
 
 class Wanted(NamedTuple):
@@ -41,75 +35,28 @@ class Wanted(NamedTuple):
         return in_time and of_agent and all(getattr(self, f) in {None, event[f]} for f in fields)
 
 
-class Mark(NamedTuple):
-    """How far a source was read: the store's cursor, and the generation of the last decision."""
-
-    cursor: Cursor
-    generation: int
-
-
 class Source:
-    """The events and decisions of one home."""
+    """The events of one home."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
         self._store = SqliteEventStore(home / "events")
 
     def read(self, wanted: Wanted, limit: int) -> list[dict[str, Any]]:
-        """Return the newest *limit* that match, in any order."""
-        decisions = [event for event in map(self._event, self._decisions()) if wanted.matches(event)]
-        stored = self._store.read(**wanted._asdict(), limit=limit) if limit else []
-        return [*map(self._marked, stored), *decisions[:limit]]
+        """Return the newest *limit* that match."""
+        return self._marked(self._store.read(**wanted._asdict(), limit=limit)) if limit else []
 
-    def now(self) -> Mark:
-        """Return the mark from which `after` goes on."""
-        newest = next(iter(self._decisions(1)), None)
-        return Mark(self._store.tail(None, 0)[1], 0 if newest is None else newest.generation)
+    def now(self) -> Cursor:
+        """Return the cursor from which `after` goes on."""
+        return self._store.tail(None, 0)[1]
 
-    def after(self, mark: Mark) -> tuple[list[dict[str, Any]], Mark]:
-        """Return what came after *mark*, and the next mark."""
-        stored, cursor = self._store.tail(mark.cursor)
-        fresh = [decision for decision in self._decisions(100) if decision.generation > mark.generation]
-        generation = max([mark.generation, *(decision.generation for decision in fresh)])
-        return [*map(self._marked, stored), *map(self._event, fresh)], Mark(cursor, generation)
+    def after(self, cursor: Cursor) -> tuple[list[dict[str, Any]], Cursor]:
+        """Return what came after *cursor*, and the next one."""
+        events, cursor = self._store.tail(cursor)
+        return self._marked(events), cursor
 
-    def _decisions(self, limit: int = _MOST_DECISIONS) -> list[Decision]:
-        try:
-            return history(self._home / "control.db", limit)
-        except Unreadable:  # there is none yet
-            return []
-
-    def _marked(self, event: dict[str, object]) -> dict[str, Any]:
-        return {**event, "home": str(self._home)}
-
-    def _event(self, decision: Decision) -> dict[str, Any]:
-        """Return *decision* with the keys of an event."""
-        scope, name = decision.scope, decision.name
-        return {
-            "timestamp": decision.at,
-            "agent": name if scope == "agent" else "",
-            "event_type": _TYPES[decision.verb, decision.action],
-            "data": {
-                "target": scope if scope == "global" else f"{scope}:{name}",
-                "reason": decision.reason,
-                "actor": decision.actor,
-                "policy": decision.policy,
-                "until": decision.until,
-            },
-            "session_id": name if scope == "session" else None,
-            "user": None,
-            "cost_usd": None,
-            "latency_ms": None,
-            "tags": [name] if scope == "tag" else [],
-            "id": f"decision-{decision.generation}",
-            "run_id": name if scope == "run" else None,
-            "step_id": None,
-            "parent_id": None,
-            "kind": None,
-            "name": None,
-            "agents": [name] if scope == "agent" else [],
-            "home": str(self._home),
-        }
+    def _marked(self, events: list[dict[str, object]]) -> list[dict[str, Any]]:
+        return [{**event, "home": str(self._home)} for event in events]
 
 
 def latest(sources: list[Source], wanted: Wanted, limit: int) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`deadstop events`: what agents did and what was decided about them, oldest first; `--follow` waits for more."""
+"""`deadstop events`: what agents did and what was decided about them, the newest last; `--follow` waits for more."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from deadstop.cli.text import say, say_json
 
 if TYPE_CHECKING:
     import argparse
-
-    from deadstop.cli.event_sources import Wanted
 
 SUMMARY = "list events and decisions, or follow them"
 _POLL = 0.2  # seconds between two looks of --follow
@@ -34,10 +32,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the newest matching events; with `--follow` until Ctrl-C."""
     from deadstop.cli.event_sources import Source, latest, wanted_by
-    from deadstop.cli.places import homes_to_show
+    from deadstop.cli.places import existing_homes
 
     wanted = wanted_by(args)
-    sources = [Source(home) for home in homes_to_show(args.home)]
+    sources = [Source(home) for home in existing_homes(args.home)]
     cursors = [source.now() for source in sources] if args.follow else []
     found = latest(sources, wanted, args.limit)
     if args.json and not args.follow:
@@ -49,14 +47,10 @@ def run(args: argparse.Namespace) -> int:
         fresh: list[dict[str, Any]] = []
         for place, source in enumerate(sources):
             events, cursors[place] = source.after(cursors[place])
-            fresh += [event for event in events if event["id"] not in known and _matches(wanted, event)]
+            fresh += [event for event in events if event["id"] not in known and wanted.matches(event)]
         _print(sorted(fresh, key=lambda event: float(event["timestamp"])), as_json=args.json)
         time.sleep(_POLL)
     return exits.OK
-
-
-def _matches(wanted: Wanted, event: dict[str, Any]) -> bool:
-    return wanted.matches(event)
 
 
 def _print(events: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -85,6 +85,20 @@ def carry_out(order: Order, *, home: str | None, wait: bool) -> list[Outcome]:
             one.control.close()
 
 
+def record(order: Order, outcomes: list[Outcome]) -> None:
+    """Store an event of *order* on each home: it is evidence as well. Raises OSError, sqlite3.Error or StoreError."""
+    from deadstop.control.actor import default_actor
+    from deadstop.storage.sqlite import SqliteEventStore
+    from deadstop.telling import controlled
+
+    lifted_by = None if order.sets else order.actor or default_actor()
+    for outcome in outcomes:
+        event = controlled(outcome.row, now=time.time(), lifted_by=lifted_by)
+        store = SqliteEventStore(outcome.home / "events")
+        store.write([event], durable=True)
+        store.close()
+
+
 def _set(order: Order, home: str | None, wait: bool) -> list[_Given]:  # noqa: FBT001 - one of two of its kind
     """Kill or pause on the given home, else wherever the target lives, else on the default home."""
     if (only := given_home(home)) is not None:
@@ -136,8 +150,10 @@ def _alive(home: Path) -> frozenset[tuple[int, int]]:
 
 
 def _chased(target: Target, default: Path, since: float) -> list[Path]:
-    """Look for a target on the other homes until every process there has renewed its row: one that has just begun its
-    first step is told of within a second."""
+    """Look for a target on the other homes until every process there has renewed its row.
+
+    An agent that has just begun its first step is told of within a second.
+    """
     deadline = time.monotonic() + _ROUND
     while True:
         rows = _live_elsewhere(default)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deadstop.cli import exits
-from deadstop.cli.orders import carry_out
+from deadstop.cli.orders import carry_out, record
 from deadstop.cli.places import homes_to_show, standing
 from deadstop.cli.targets import names_in
 from deadstop.cli.text import note, plural, say, say_json, visible
@@ -32,7 +32,16 @@ def run_order(order: Order, args: argparse.Namespace) -> int:
         _complain(order, outcome)
     if near is not None:
         note(f"no process tells of {order.target.label!r}; did you mean {visible(near, 80)!r}?")
+    _record(order, [outcome for outcome in outcomes if not outcome.lost])
     return code
+
+
+def _record(order: Order, outcomes: list[Outcome]) -> None:
+    """Store the event last, when everything that matters is done; the decision itself is kept by the control plane."""
+    try:
+        record(order, outcomes)
+    except Exception as exc:  # a full disk, a store of a newer version: the order holds all the same
+        note(f"no event of this could be stored: {visible(exc)}")
 
 
 def exit_code(order: Order, outcomes: list[Outcome]) -> int:

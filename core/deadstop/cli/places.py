@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from deadstop.control.home import find_home, listed_homes
-from deadstop.control.processes import ProcessRow, read_processes
+from deadstop.errors import ConfigError
 
 if TYPE_CHECKING:
-    from deadstop.cli.targets import Target
+    from pathlib import Path
+
     from deadstop.control.table import Row
 
 BESIDE_CONFIG = ".deadstop"
@@ -46,17 +46,16 @@ def homes_to_show(home: str | None) -> list[Path]:
     """Return the given home, else every listed one and the one that belongs to the working directory."""
     if (given := given_home(home)) is not None:
         return [given]
-    return list(dict.fromkeys([default_home(), *listed_homes()]))
+    homes = [default_home(), *listed_homes()]
+    return list({os.path.realpath(place): place for place in reversed(homes)}.values())[::-1]
 
 
-def homes_with(target: Target) -> list[Path]:
-    """Return the listed homes on which *target* is alive."""
-    return [home for home in listed_homes() if any(map(target.lives_in, read_processes(home)))]
-
-
-def processes_of(home: Path) -> list[ProcessRow]:
-    """Return the process rows of *home*."""
-    return read_processes(home)
+def existing_homes(home: str | None) -> list[Path]:
+    """Return `homes_to_show`. Raises ConfigError where `--home` names none: that is a slip."""
+    homes = homes_to_show(home)
+    if home is not None and not homes[0].is_dir():
+        raise ConfigError(f"there is no home at {homes[0]}")
+    return homes
 
 
 def standing(home: Path) -> Standing:

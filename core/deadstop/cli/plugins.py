@@ -68,7 +68,7 @@ def _registrations(plugins: Plugins, config: Any) -> tuple[dict[str, dict[str, l
 
     registered: dict[str, dict[str, list[str]]] = {}
     problems = []
-    kinds: tuple[tuple[str, str, type, dict[str, Any]], ...] = (
+    kinds: tuple[tuple[str, str, type[Any], dict[str, Any]], ...] = (
         ("setting", "deadstop_settings", specs.SettingSpec, {}),
         ("adapter", "deadstop_adapters", specs.AdapterSpec, {}),
         ("policy", "deadstop_policies", specs.PolicySpec, {"config": config}),
@@ -91,9 +91,7 @@ def _other_hooks(plugins: Plugins) -> list[tuple[str, str]]:
     from deadstop import hookspecs
 
     hooks = [name for name in dir(hookspecs) if name.startswith("deadstop_") and name not in _NOT_LISTED]
-    return [
-        (impl.plugin_name, hook) for hook in hooks for impl in getattr(plugins.manager.hook, hook).get_hookimpls()
-    ]
+    return [(impl.plugin_name, hook) for hook in hooks for impl in getattr(plugins.manager.hook, hook).get_hookimpls()]
 
 
 def _show(found: list[Listed]) -> None:

@@ -27,10 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what every home tells."""
-    from deadstop.cli.places import given_home, homes_to_show
+    from deadstop.cli.places import existing_homes, given_home
     from deadstop.cli.status_facts import home_facts
 
-    reports = [home_facts(home) for home in homes_to_show(args.home)]
+    reports = [home_facts(home) for home in existing_homes(args.home)]
     if given_home(args.home) is None:
         reports = [report for report in reports if report["processes"] or report["controls"] or report["problem"]]
     if args.json:

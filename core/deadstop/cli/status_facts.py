@@ -100,7 +100,7 @@ def _mapping(value: object) -> dict[str, Any]:
     """Rows are written by other processes, perhaps of another version: nothing in them is taken for granted."""
     if isinstance(value, dict):
         return value
-    return dict.fromkeys(map(str, value), {}) if isinstance(value, list) else {}
+    return {str(key): {} for key in value} if isinstance(value, list) else {}
 
 
 def _count(facts: dict[str, Any], key: str = "count") -> int:

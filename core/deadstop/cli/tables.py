@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from deadstop.cli.text import columns, say, visible
 
@@ -84,7 +84,7 @@ def _rich() -> Callable[[Table], None] | None:
     def draw(table: Table) -> None:
         drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for place, name in enumerate(table.names):
-            side = "right" if name in table.right else "left"
+            side: Literal["left", "right"] = "right" if name in table.right else "left"
             drawn.add_column(
                 name.upper(), justify=side, no_wrap=True, overflow="ellipsis", ratio=None, min_width=3 if place else 8
             )

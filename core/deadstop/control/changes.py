@@ -193,7 +193,7 @@ class Pending:
         """
         left = {row.key: row for row in rows}
         for change in self.changes:
-            if False:
+            if change.everything not in {0, everything}:
                 continue
             if change.verb == "set":
                 row = msgspec.structs.replace(

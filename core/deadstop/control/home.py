@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 import time
@@ -108,6 +107,8 @@ def _listed(entry: Path) -> Path | None:
 
 
 def _entry(home: Path) -> Path:
+    import hashlib  # late: it loads OpenSSL
+
     digest = hashlib.sha256(os.fsencode(os.path.realpath(home))).hexdigest()
     return state_directory() / "homes" / digest[:20]
 

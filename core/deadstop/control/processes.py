@@ -8,9 +8,9 @@ A row is live if its process is: by pid, start time and boot for processes that 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
+import zlib
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +65,7 @@ class Beacon:
         boot, namespace = _place()
         start = _start_of(self.pid) or 0
         self._identity = (start, boot, namespace)
-        mark = hashlib.sha256(f"{boot}/{namespace}".encode()).hexdigest()[:6]  # pid 1 is in every container
+        mark = f"{zlib.crc32(f'{boot}/{namespace}'.encode()):08x}"  # pid 1 is in every container
         self.path = home / "processes" / f"{self.pid}-{start}-{mark}.json"
 
     def write(self, generation: int, facts: dict[str, Any], now: float) -> OSError | None:

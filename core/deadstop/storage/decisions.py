@@ -21,13 +21,16 @@ _MOST: Final = 10_000  # keys that are remembered
 
 
 class _Told:
-    """One decision that was told: its repeats since, and when they may be told."""
+    """One decision that was told: its repeats since, and when they may be told.
+
+    `factory` is kept only while there are repeats to tell: it holds on to the whole run that was refused.
+    """
 
     __slots__ = ("due", "factory", "repeats")
 
-    def __init__(self, due: float, factory: Factory) -> None:
+    def __init__(self, due: float) -> None:
         self.due = due
-        self.factory = factory
+        self.factory: Factory | None = None
         self.repeats = 0
 
 
@@ -47,7 +50,7 @@ class _Repeats:
         """Whether *key* is to be told now; otherwise it is counted."""
         entry = self.told.get(key)
         if entry is None or (self.forgets and not entry.repeats and now >= entry.due):
-            self.told[key] = _Told(now + self.interval, factory)
+            self.told[key] = _Told(now + self.interval)
             if len(self.told) > _MOST:
                 self.told.popitem(last=False)  # if it has repeats, it waits to be told all the same
             return True
@@ -122,8 +125,11 @@ class DecisionLog:
     def _tell(self, entry: _Told) -> None:
         with self._lock:
             repeats, entry.repeats = entry.repeats, 0
+            factory, entry.factory = entry.factory, None
+        if factory is None:  # told a moment ago, by another thread
+            return
         try:
-            event = entry.factory(repeats)
+            event = factory(repeats)
             event.data = {"repeats": repeats, **event.data}
         except Exception as exc:
             self._writer.isolate("decision", exc)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deadstop.testing.clock import FakeClock as FakeClock
+    from deadstop.testing.contract import AdapterContract as AdapterContract
     from deadstop.testing.model_script import Message as Message
     from deadstop.testing.model_script import ModelRequest as ModelRequest
     from deadstop.testing.model_script import Script as Script

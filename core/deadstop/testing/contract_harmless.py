@@ -190,12 +190,12 @@ class HarmlessScenarios:
         each: list[Callable[[int], Outcome]] = [partial(_round, case, agent, mode) for mode in case.driver.modes]
         for place in range(len(each) * 4):  # every kind once, so that pools and caches are filled
             each[place % len(each)](place // len(each))
-        threads, steps = threading.active_count(), _live_steps(case)
+        threads, steps = _threads(), _live_steps(case)
         for place in range(self.runs):
             each[place % len(each)](place // len(each))
         case.expect_nothing_open()
         assert eventually(lambda: gc.collect() < 0 or _live_steps(case) <= steps), f"{_live_steps(case)} steps are kept"
-        assert eventually(lambda: threading.active_count() <= threads), f"threads are left: {threading.enumerate()}"
+        assert eventually(lambda: _threads() <= threads), f"threads are left: {_threads() - threads}"
 
 
 def _round(case: Case, agent: Any, mode: Mode, kind: int) -> None:
@@ -245,6 +245,11 @@ def _attributes(packages: Any) -> dict[str, object]:
 def _could_be_patched(name: str, value: object) -> bool:
     """Not pydantic's own attributes: it completes classes when they are first used."""
     return "__pydantic_" not in name and (callable(value) or hasattr(type(value), "__get__"))
+
+
+def _threads() -> set[threading.Thread]:
+    """The threads there are, without the pool of the event loop and without those of the scripted model."""
+    return {t for t in threading.enumerate() if not t.name.startswith(("asyncio_", "model-server-"))}
 
 
 def _live_steps(case: Case) -> int:

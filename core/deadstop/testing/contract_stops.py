@@ -21,7 +21,20 @@ CHUNKS = 60
 
 
 class StopScenarios:
-    """What a kill must stop. See `AdapterContract`."""
+    """What a kill must stop. See `AdapterContract`; `kills` is how many kills at random moments a scenario makes."""
+
+    kills = 5
+
+    def offsets(self, case: Case, longest: float) -> list[float]:
+        """Return when to kill: up to *longest* seconds after the first request."""
+        return kill_offsets(f"{case.mode.name} {case.way}", longest=longest, count=self.kills)
+
+    def survives_no(self, case: Case, tolerance: Tolerance) -> None:
+        """Kill agents that are built to survive failures."""
+        agent = case.build(tolerance=tolerance)
+        for offset, target in zip(self.offsets(case, 0.1), case.targets(), strict=False):
+            case.says(case.runaway())
+            case.one_run(f"in spite of {tolerance}", offset, target, agent)
 
     @scenario(stops=True)
     def test_killed_before_the_run(self, case: Case) -> None:
@@ -54,7 +67,7 @@ class StopScenarios:
     def test_kill_during_a_model_call(self, case: Case) -> None:
         """A kill while the model thinks: the call in flight may finish, nothing comes after it."""
         agent, slow = case.build(), 0.04
-        for offset, target in zip(_offsets(case, slow * 0.6), case.targets(), strict=False):
+        for offset, target in zip(self.offsets(case, slow * 0.6), case.targets(), strict=False):
             case.says(Worker(turns=30, seconds=slow))
             case.one_run("while it thought", offset, target, agent)
 
@@ -63,35 +76,35 @@ class StopScenarios:
         """A kill while several tools of one turn are at work."""
         agent, both = case.build(), Worker(turns=30, parallel=("work", "check"))
         case.tools.seconds = 0.02
-        for offset, target in zip(_offsets(case, 0.1), case.targets(), strict=False):
+        for offset, target in zip(self.offsets(case, 0.1), case.targets(), strict=False):
             case.says(both)
             case.one_run("in parallel", offset, target, agent)
 
     @scenario(stops=True)
     def test_framework_retries(self, case: Case) -> None:
         """The framework's retries try a stopped call again, and get no further."""
-        _survives_no(case, "retries")
+        self.survives_no(case, "retries")
 
     @scenario(stops=True)
     def test_fallbacks(self, case: Case) -> None:
         """A fallback has an answer ready; the caller gets the stop all the same."""
-        _survives_no(case, "fallbacks")
+        self.survives_no(case, "fallbacks")
 
     @scenario(stops=True)
     def test_error_handlers(self, case: Case) -> None:
         """Error handlers of nodes, steps or tools go on after the stop; the caller gets it all the same."""
-        _survives_no(case, "error_handlers")
+        self.survives_no(case, "error_handlers")
 
     @scenario(stops=True)
     def test_user_except(self, case: Case) -> None:
         """The user's own `except Exception` takes the stop for a failure; the caller gets it all the same."""
-        _survives_no(case, "user_except")
+        self.survives_no(case, "user_except")
 
     @scenario(stops=True)
     def test_nested_agent_killed(self, case: Case) -> None:
         """An agent that another one calls as a tool is killed, only it: the whole run stops, and the stop names it."""
         boss = case.build("boss", tools=False, member=case.plan("helper"))
-        for offset in _offsets(case, 0.1):
+        for offset in self.offsets(case, 0.1):
             case.says(Boss("helper", case.runaway()))
             killer = Killer(lambda: case.monitor.kill_agent("helper", "only the helper"), offset)
             case.server.on_request = killer.when(lambda log: log.model == "model-of-helper")
@@ -105,7 +118,7 @@ class StopScenarios:
     def test_one_of_two_sessions_killed(self, case: Case) -> None:
         """Of two sessions of one agent one is killed: it stops, the other finishes with its right answer."""
         agent, script = case.build(), Worker(turns=8)
-        for offset in _offsets(case, 0.06):
+        for offset in self.offsets(case, 0.06):
             case.says(script)
             killer = Killer(lambda: case.monitor.kill_session("doomed", "this session only"), offset)
             case.server.on_request = killer.when(_of_the_doomed)
@@ -156,17 +169,6 @@ class StopScenarios:
         outcome = case.run(agent)
         case.expect_nothing_after(killer.wait())
         case.expect_stop(outcome, "between two tries")
-
-
-def _offsets(case: Case, longest: float) -> list[float]:
-    return kill_offsets(f"{case.mode.name} {case.way}", longest=longest)
-
-
-def _survives_no(case: Case, tolerance: Tolerance) -> None:
-    agent = case.build(tolerance=tolerance)
-    for offset, target in zip(_offsets(case, 0.1), case.targets(), strict=False):
-        case.says(case.runaway())
-        case.one_run(f"in spite of {tolerance}", offset, target, agent)
 
 
 def _of_the_doomed(log: RequestLog) -> bool:

@@ -189,3 +189,11 @@ def test_a_truncated_word_is_whole_again_within_the_second(
     eventually(control.word.coherent, 3.0)
     assert control.is_killed("a")
     assert control.view[GENERATION] >= control.table.generation
+
+
+def test_a_generation_that_anybody_may_have_seen_is_never_given_to_a_later_change(control: LocalControl) -> None:
+    """Else a process that saw the number without the change would count as having seen the change."""
+    control.word.bump(50)
+    row = control.set("kill", "agent", "a")
+    assert row.generation > 50
+    assert control.view[GENERATION] == control.table.generation == row.generation

@@ -213,17 +213,17 @@ class Enriching:
     @hookimpl
     def deadstop_before_step(self, step: Step) -> None:
         """Enrich."""
-        step.estimate_usd = 1.25
-        step.data = {**(step.data or {}), "team": "sales"}
+        step.facts["estimate_usd"] = 1.25
+        step.facts["data"] = {**step.facts.get("data", {}), "team": "sales"}
 
 
 def test_hook_deadstop_before_step_enriches_what_judges_see_and_what_is_stored(make_monitor: MakeMonitor) -> None:
-    seen: list[float | None] = []
+    seen: list[object] = []
 
     class Plugin:
         @hookimpl
         def deadstop_judge(self, step: Step) -> Verdict | None:
-            seen.append(step.estimate_usd)
+            seen.append(step.facts.get("estimate_usd"))
             return None
 
     monitor = make_monitor(Plugin(), Enriching())

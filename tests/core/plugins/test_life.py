@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from deadstop import DeadstopError, Monitor, StepKind, hookimpl
+from deadstop import DeadstopError, Monitor, StepKind, homes, hookimpl
 from deadstop.storage.sqlite import SqliteEventStore
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from deadstop.control import ControlStore
+    from deadstop.specs import PolicySpec
     from deadstop.storage import EventStore
 
     from .conftest import MakeMonitor
@@ -50,7 +53,33 @@ def test_hook_deadstop_configure_that_raises_fails_the_set_up_and_names_the_plug
 
     with pytest.raises(DeadstopError, match=r"'Broken'.*no licence"):
         Monitor(home=tmp_path / "home", plugins=[Broken()], discover=False)
-    Monitor(home=tmp_path / "home", discover=False).close()
+
+
+class NoConfigure:
+    """Fails when the Monitor is all but ready."""
+
+    @hookimpl
+    def deadstop_configure(self, monitor: Monitor) -> None:
+        """Fail."""
+        raise DeadstopError("no licence")
+
+
+class NoPolicies:
+    """Fails when the home is open already."""
+
+    @hookimpl
+    def deadstop_policies(self) -> Iterable[PolicySpec]:
+        """Fail."""
+        raise DeadstopError("no licence")
+
+
+@pytest.mark.parametrize("plugin", [NoConfigure(), NoPolicies()], ids=lambda plugin: type(plugin).__name__)
+def test_a_set_up_that_failed_leaves_no_thread_and_no_open_home(tmp_path: Path, plugin: object) -> None:
+    threads, open_before = set(threading.enumerate()), homes.open_homes()
+    with pytest.raises(DeadstopError, match="no licence"):
+        Monitor(home=tmp_path / "home", plugins=[plugin], discover=False)
+    assert homes.open_homes() == open_before
+    assert set(threading.enumerate()) <= threads
 
 
 def test_hook_deadstop_unconfigure_is_called_once_while_the_monitor_still_works(make_monitor: MakeMonitor) -> None:

@@ -122,6 +122,8 @@ def test_a_chat_stream_reports_usage_only_when_asked() -> None:
         told = list(client.chat.completions.create(model="m", messages=MESSAGES, stream=True, stream_options=options))
     assert [chunk.usage for chunk in silent] == [None] * 4
     assert [chunk.usage for chunk in told[:-1]] == [None] * 4
+    assert all("usage" in chunk.model_fields_set for chunk in told), "null, as the API sends it, and not left out"
+    assert not any("usage" in chunk.model_fields_set for chunk in silent)
     assert told[-1].choices == []
     assert told[-1].usage is not None
     assert told[-1].usage.total_tokens == 150

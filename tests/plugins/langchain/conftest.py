@@ -21,6 +21,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # the drivers beside this file
 os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """LangChain makes the calls of all handlers before it awaits the first: one that stops leaves the others unawaited."""
+    config.addinivalue_line("filterwarnings", "ignore:coroutine 'ahandle_event' was never awaited:RuntimeWarning")
+
+
 @pytest.fixture
 def monitor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Monitor]:
     """A Monitor with a home of its own that knows the adapter, installed or not."""

@@ -18,6 +18,7 @@ class TestChain(AdapterContract):
     """A chain without a graph."""
 
     driver = ChainDriver()
+    kills = 3
     runs = 200
 
 
@@ -35,4 +36,5 @@ if importlib.util.find_spec("langgraph") is not None:
             """LangChain's own agent."""
 
             driver = CreateAgentDriver()
-            runs = 200
+            kills = 3
+    runs = 200

@@ -54,7 +54,8 @@ def count(stage: Stage) -> Numbers:
     requests = stage.server.requests
     usages = [stage.script.usage[r.index] for r in requests if r.index in stage.script.usage]
     tools = list(stage.script.tool_runs)
-    after = float("inf") if decision is None else decision.at + _GRACE
+    in_force = stage.in_force_since
+    after = float("inf") if in_force is None else in_force + _GRACE
     error = agent.error
     latency = None
     if decision is not None and isinstance(error, AgentStopped) and agent.ended is not None:
