@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from deadstop import adapters, scopes, telling
 from deadstop.blocks import Block, grouping
 from deadstop.control.actor import default_actor
 from deadstop.names import clean_name
+from deadstop.recording import record
 from deadstop.verdicts import StepKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from deadstop.config import MonitorConfig
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from deadstop.events import AgentEvent
     from deadstop.scopes import Scope
     from deadstop.steps import Content, Step
-    from deadstop.storage import EventStore
+    from deadstop.storage import EventStore, When
     from deadstop.verdicts import Layer
 
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -110,15 +112,15 @@ class Monitor:
         if input is not None:
             facts["input"] = input
         if data:
-            facts["data"] = dict(data)
+            facts["data"] = dict(data) if isinstance(data, Mapping) else {"data": data}
         return self._pipeline.begin(
-            kind,
+            kind if kind.__class__ is StepKind else StepKind(kind),
             name,
             parent=parent,
             agent=agent,
             session_id=None if session_id is None else clean_name(session_id),
-            user=user,
-            tags=tuple(map(clean_name, tags)) if tags else (),
+            user=None if user is None else clean_name(user),
+            tags=_names(tags) if tags else (),
             layer=layer,
             facts=facts,
         )
@@ -134,19 +136,19 @@ class Monitor:
         self, name: str, *, session_id: str | None = None, user: str | None = None, tags: Iterable[str] = ()
     ) -> Block[Step]:
         """Return a block in which the agent *name* works: an AGENT step. Also a decorator, and `async with`."""
-        tags = tuple(tags)
+        tags = _names(tags)
         return Block(
             self._pipeline, lambda: self.begin(StepKind.AGENT, name, session_id=session_id, user=user, tags=tags)
         )
 
     def session(self, session_id: str, *, tags: Iterable[str] = ()) -> Block[Scope]:
         """Return a block whose steps belong to the session *session_id*: a conversation, a thread, a ticket."""
-        session_id, names = clean_name(session_id), tuple(map(clean_name, tags))
+        session_id, names = clean_name(session_id), _names(tags)
         return Block(self._pipeline, lambda: grouping(scopes.here(), session_id=session_id, tags=names))
 
     def run(self, name: str | None = None, *, tags: Iterable[str] = ()) -> Block[Scope]:
         """Return a block whose steps are one run: one latch, one boundary, one `run_id`. Inside a run, it joins it."""
-        label, names = None if name is None else clean_name(name), tuple(map(clean_name, tags))
+        label, names = None if name is None else clean_name(name), _names(tags)
         return Block(self._pipeline, lambda: grouping(scopes.here(), name=label, tags=names))
 
     def wrap(self, function: F) -> F:
@@ -165,8 +167,6 @@ class Monitor:
 
         The event of a killed agent is not stored as activity: it is counted, with one decision event a minute.
         """
-        from deadstop.recording import record
-
         record(self._pipeline, event)
 
     # -- kills and pauses ----------------------------------------------------------------------------------------
@@ -249,14 +249,33 @@ class Monitor:
         """The live event store."""
         return self.home.store
 
-    def get_events(self, **filters: Any) -> list[dict[str, object]]:
-        """Return stored events as dicts, newest first: `since, until, agent, event_type, session_id, run_id, limit`.
+    def get_events(
+        self,
+        *,
+        since: When | None = None,
+        until: When | None = None,
+        agent: str | None = None,
+        event_type: str | None = None,
+        session_id: str | None = None,
+        run_id: str | None = None,
+        limit: int | None = 1000,
+    ) -> list[dict[str, object]]:
+        """Return stored events as dicts, newest first; filters combine with "and".
 
-        Times are ISO strings (UTC without an offset), epoch seconds or datetimes; `since` is inclusive, `until` not.
-        *limit* defaults to 1000. Waits up to 2 s for what this process has recorded before.
+        Times are ISO strings (UTC without an offset), epoch seconds or datetimes; *since* is inclusive, *until* is not.
+        *agent* also finds what ran below it. *limit* None means all. Waits up to 2 s for what this process recorded
+        before. Raises ValueError for a time or a limit that is none.
         """
         self.drain(2.0)
-        return self.home.store.read(**filters)
+        return self.home.store.read(
+            since=since,
+            until=until,
+            agent=agent,
+            event_type=event_type,
+            session_id=session_id,
+            run_id=run_id,
+            limit=limit,
+        )
 
     def drain(self, timeout: float = 2.0) -> bool:
         """Wait until everything recorded so far is stored; False if that took more than *timeout* seconds."""
@@ -292,3 +311,7 @@ class Monitor:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return (clean_name(given),) if isinstance(given, str) else tuple(map(clean_name, given))

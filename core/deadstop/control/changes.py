@@ -11,6 +11,7 @@ from deadstop.control.actor import default_actor
 from deadstop.control.database import insert_rows, read_history, state_within
 from deadstop.control.mirror import Mirror, State, in_force
 from deadstop.control.table import ACTIONS, SCOPES, Row, clean_text
+from deadstop.names import clean_name
 
 if TYPE_CHECKING:
     import sqlite3
@@ -94,7 +95,7 @@ def make_change(
     """Check and clean what a caller gave. Raises ValueError for an unknown action or scope, or a missing name."""
     if action not in ACTIONS or scope not in SCOPES:
         raise ValueError(f"no such control: {action!r} of {scope!r} (of {', '.join(ACTIONS)}; {', '.join(SCOPES)})")
-    name = "" if scope == "global" else clean_text(name, 1000)
+    name = "" if scope == "global" else clean_name(name)
     if not name and scope != "global":
         raise ValueError(f"a {action} of one {scope} needs its name; scope 'global' means everything")
     if until is not None and (action == "kill" or math.isnan(until)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from deadstop.control.home import find_home
 from deadstop.control.local import open_control
+from deadstop.names import clean_name
 
 if TYPE_CHECKING:
     from deadstop.control import ControlStore
@@ -32,8 +33,8 @@ class KillSwitch:
     """The switch over one home. *control* is an open control, the path of a home, or None for the home found.
 
     Everything holds in every process of the home, over restarts, until it is lifted. Each method returns the rows it
-    set or lifted; `row.durable` is False where that could not be written (see `LocalControl.set`). Names are expected
-    clean (see `deadstop.names.clean_name`). `actor` says who did it; by default `user@host:pid program`.
+    set or lifted; `row.durable` is False where that could not be written (see `LocalControl.set`). `actor` says who did
+    it; by default `user@host:pid program`.
     """
 
     def __init__(self, control: ControlStore | Path | str | None = None) -> None:
@@ -45,7 +46,10 @@ class KillSwitch:
 
     def is_killed(self, agent: str, session_id: str | None = None) -> bool:
         """Whether the agent, its session or everything is killed."""
-        return self.control.current().is_killed(agent, session_id)
+        if self.control.view[0] == self.control.seen and self.control.table.empty:
+            return False
+        session_id = None if session_id is None else clean_name(session_id)
+        return self.control.current().is_killed(clean_name(agent), session_id)
 
     def kill_agent(self, agent: str, reason: str = "", *, actor: str | None = None) -> Row:
         """Kill one agent, wherever it runs."""

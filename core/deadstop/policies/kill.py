@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from deadstop.verdicts import Action, Verdict
@@ -24,15 +23,14 @@ def build(monitor: Monitor) -> Callable[[Scope], Verdict | None]:
         if table.empty:
             return None
         row = table.match(scope.agents, scope.session_id, scope.run.id, scope.tags)
-        return None if row is None else verdict_of(row)
+        return None if row is None else verdict_of(row, table.remaining(row))
 
     return judge
 
 
-def verdict_of(row: Row) -> Verdict:
-    """Return what *row* means for a step that it matches."""
+def verdict_of(row: Row, remaining: float | None) -> Verdict:
+    """Return what *row* means for a step that it matches; a pause with an end has *remaining* seconds left."""
     facts: dict[str, object] = {"scope": row.scope, "name": row.name, "actor": row.actor}
     if row.action == "kill":
         return Verdict(Action.KILL, row.policy, row.reason, data=facts)
-    left = None if row.until is None else max(0.0, row.until - time.time())
-    return Verdict(Action.PAUSE, row.policy, row.reason, retry_after=left, data=facts)
+    return Verdict(Action.PAUSE, row.policy, row.reason, retry_after=remaining, data=facts)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["AdapterContract", "AdapterDriver", "AgentPlan", "Detached", "Mode"]
+__all__ = ["AdapterContract", "AdapterDriver", "AgentPlan", "DetachedContract", "Mode"]
 
 
 class AdapterContract(StopScenarios, HarmlessScenarios):
@@ -35,8 +35,7 @@ class AdapterContract(StopScenarios, HarmlessScenarios):
 
     A request counts as made *after* a kill when the server logged its arrival later than the return of `kill()` plus
     5 ms. Kills come at random but repeatable moments, and at least one request has to come before them. A run that does
-    not end within 20 s fails. The whole suite is checked by `failures_detached`: without the adapter, every scenario
-    that stops something has to fail.
+    not end within 20 s fails. `DetachedContract` checks the suite itself.
     """
 
     driver: ClassVar[AdapterDriver]
@@ -78,3 +77,47 @@ class AdapterContract(StopScenarios, HarmlessScenarios):
         contract_scenario.check_names(type(self), self.driver)
         name = metafunc.function.__name__.removeprefix("test_")
         metafunc.parametrize(("mode", "way"), contract_scenario.cases(name, facts, self.driver))
+
+
+class DetachedContract:
+    """The check of a suite: with the adapter never attached, every scenario that stops something has to fail.
+
+    Inherit, name the class `Test...`, and set `suite` to the class of your `AdapterContract`. One mode is enough where
+    a failure takes long: `every_mode = False`.
+    """
+
+    suite: ClassVar[type[AdapterContract]]
+    every_mode: ClassVar[bool] = True
+
+    @classmethod
+    def setup_class(cls) -> None:
+        """Start the scripted model of the suite."""
+        cls.suite.setup_class()
+
+    @classmethod
+    def teardown_class(cls) -> None:
+        """Stop it."""
+        cls.suite.teardown_class()
+
+    def test_scenario_fails_detached(self, name: str, mode: Mode, tmp_path: Path) -> None:
+        """A scenario that passes without an adapter shows nothing."""
+        suite = self.suite()
+        with state_home(tmp_path / "state"):
+            case = suite.new_case(mode, "attach", self.suite.server, tmp_path / "home", detached=True)
+            try:
+                with pytest.raises(AssertionError):
+                    getattr(suite, f"test_{name}")(case)
+            finally:
+                case.close()
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Every scenario that stops something, in the modes that it has."""
+        driver = self.suite.driver
+        stops = {name: facts for name, facts in contract_scenario.scenarios_of(self.suite).items() if facts.stops}
+        pairs = [
+            pytest.param(name, mode, id=f"{name}-{mode.name}")
+            for name, facts in stops.items()
+            if name not in driver.absent
+            for mode in contract_scenario.modes_for(facts, driver)[: None if self.every_mode else 1]
+        ]
+        metafunc.parametrize(("name", "mode"), pairs)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
 
-import pytest
 from deadstop.testing import AdapterContract
-from deadstop.testing.contract_scenario import modes_for, scenarios_of
+from deadstop.testing.contract import DetachedContract
 from langchain_drivers import ChainDriver
 
-if TYPE_CHECKING:
-    from pathlib import Path
+HAS_GRAPHS = importlib.util.find_spec("langgraph") is not None
+HAS_AGENTS = HAS_GRAPHS and importlib.util.find_spec("langchain") is not None
 
 
 class TestChain(AdapterContract):
@@ -22,7 +20,14 @@ class TestChain(AdapterContract):
     runs = 200
 
 
-if importlib.util.find_spec("langgraph") is not None:
+class TestChainDetached(DetachedContract):
+    """The suite on a chain, checked."""
+
+    suite = TestChain
+    every_mode = False
+
+
+if HAS_GRAPHS:
     from langgraph_drivers import CreateAgentDriver, GraphDriver
 
     class TestGraph(AdapterContract):
@@ -30,11 +35,23 @@ if importlib.util.find_spec("langgraph") is not None:
 
         driver = GraphDriver()
 
-    if importlib.util.find_spec("langchain") is not None and importlib.util.find_spec("langchain.agents.middleware"):
+    class TestGraphDetached(DetachedContract):
+        """The suite on a graph, checked in every mode."""
 
-        class TestCreateAgent(AdapterContract):
-            """LangChain's own agent."""
+        suite = TestGraph
 
-            driver = CreateAgentDriver()
-            kills = 3
-    runs = 200
+
+if HAS_AGENTS:
+
+    class TestCreateAgent(AdapterContract):
+        """LangChain's own agent."""
+
+        driver = CreateAgentDriver()
+        kills = 3
+        runs = 200
+
+    class TestCreateAgentDetached(DetachedContract):
+        """The suite on LangChain's own agent, checked."""
+
+        suite = TestCreateAgent
+        every_mode = False
