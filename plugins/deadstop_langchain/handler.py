@@ -248,8 +248,8 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         """End the step; a ToolMessage with status "error" is a failed call."""
         failed = getattr(output, "status", None) == "error"
         step = self._steps.get(run_id)
-        if step is not None and step.call_id is None:
-            step.call_id = getattr(output, "tool_call_id", None)
+        if step is not None and (call_id := getattr(output, "tool_call_id", None)) is not None:
+            step.facts.setdefault("call_id", call_id)
         self._end(run_id, "the tool returned an error" if failed else None, output=output)
 
     @guarded

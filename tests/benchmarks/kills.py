@@ -47,6 +47,8 @@ def measure(*, on_disk: bool) -> tuple[list[float], list[float]]:
         assert agent.stdin is not None
         assert agent.stdout is not None
         for _ in range(KILLS):
+            agent.stdin.write("work\n")
+            agent.stdin.flush()
             assert agent.stdout.readline() == "stepping\n"
             time.sleep(chance.uniform(0.005, 0.03))
             entered = time.monotonic()
@@ -54,10 +56,8 @@ def measure(*, on_disk: bool) -> tuple[list[float], list[float]]:
             returned.append(time.monotonic() - entered)
             refused.append(float(agent.stdout.readline()) - entered)
             monitor.revive("stepping")
-            agent.stdin.write("go on\n")
-            agent.stdin.flush()
         agent.stdin.close()
-        agent.wait(20)
+        assert agent.wait(20) == 0
     return refused, returned
 
 

@@ -28,12 +28,10 @@ def refused_at(monitor: Monitor) -> float:
 
 
 def main() -> None:
-    """Work, be killed, report it, and go on when told to."""
+    """Work until refused, once for each line that is read."""
     with Monitor(home=sys.argv[1], discover=False) as monitor:
-        while True:
+        while sys.stdin.readline():
             say(refused_at(monitor))
-            if not sys.stdin.readline():
-                return
 
 
 main()

@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
     `row` is the one set or lifted; `generation` the one that processes have to see. `live` is how many processes were
     alive, `seen` how many of them have seen it, both None where nobody waited. One that has ended since counts as
     having seen it: an agent's process often ends because it was killed. `ms` are milliseconds from the order until all
-    had seen it.
+    had seen it. `known`: a process that was alive then told of the target.
     """
 
     home: Path
@@ -57,6 +57,7 @@ class Outcome(NamedTuple):
     seen: int | None
     live: int | None
     ms: float
+    known: bool
 
     @property
     def lost(self) -> bool:
@@ -71,7 +72,7 @@ class _Given(NamedTuple):
     row: Row
     generation: int
     started: float
-    alive: frozenset[tuple[int, int]]
+    before: list[ProcessRow]
 
 
 def carry_out(order: Order, *, home: str | None, wait: bool) -> list[Outcome]:
@@ -79,7 +80,7 @@ def carry_out(order: Order, *, home: str | None, wait: bool) -> list[Outcome]:
     given = (_set if order.sets else _clear)(order, home, wait)
     deadline = time.monotonic() + _PATIENCE
     try:
-        return [_outcome(one, deadline if wait else None) for one in given]
+        return [_outcome(order, one, deadline if wait else None) for one in given]
     finally:
         for one in given:
             one.control.close()
@@ -103,7 +104,7 @@ def _set(order: Order, home: str | None, wait: bool) -> list[_Given]:  # noqa: F
     """Kill or pause on the given home, else wherever the target lives, else on the default home."""
     if (only := given_home(home)) is not None:
         return [_give_set(order, only)]
-    if live := [place for place in listed_homes() if any(map(order.target.lives_in, read_processes(place)))]:
+    if live := [place for place in listed_homes() if any(map(order.target.lives_in, _live(place)))]:
         return [_give_set(order, place) for place in live]
     started, place = time.time(), default_home()
     first = _give_set(order, place)
@@ -121,7 +122,7 @@ def _rows(order: Order, home: Path) -> list[Row]:
 
 
 def _give_set(order: Order, home: Path) -> _Given:
-    started, alive = time.monotonic(), _alive(home)
+    started, before = time.monotonic(), _live(home)
     control = open_control(home)
     row = control.set(
         order.action,
@@ -132,21 +133,21 @@ def _give_set(order: Order, home: Path) -> _Given:
         until=order.until,
     )
     register_home(home)  # after what matters: so that a revive from elsewhere finds it
-    return _Given(control, row, row.generation, started, alive)
+    return _Given(control, row, row.generation, started, before)
 
 
 def _give_clear(order: Order, home: Path) -> _Given | None:
-    started, alive = time.monotonic(), _alive(home)
+    started, before = time.monotonic(), _live(home)
     control = open_control(home)
     row = control.clear(order.action, order.target.scope, order.target.name, actor=order.actor, reason=order.reason)
     if row is None:
         control.close()
         return None
-    return _Given(control, row, control.generation, started, alive)
+    return _Given(control, row, control.generation, started, before)
 
 
-def _alive(home: Path) -> frozenset[tuple[int, int]]:
-    return frozenset((row.pid, row.start) for row in read_processes(home) if row.live)
+def _live(home: Path) -> list[ProcessRow]:
+    return [row for row in read_processes(home) if row.live]
 
 
 def _chased(target: Target, default: Path, since: float) -> list[Path]:
@@ -167,14 +168,16 @@ def _chased(target: Target, default: Path, since: float) -> list[Path]:
 
 def _live_elsewhere(default: Path) -> dict[Path, list[ProcessRow]]:
     others = [home for home in listed_homes() if os.path.realpath(home) != os.path.realpath(default)]
-    return {home: [process for process in read_processes(home) if process.live] for home in others}
+    return {home: _live(home) for home in others}
 
 
-def _outcome(given: _Given, deadline: float | None) -> Outcome:
+def _outcome(order: Order, given: _Given, deadline: float | None) -> Outcome:
     seen = live = None
     if deadline is not None:
         seen, live = given.control.wait_seen(given.generation, max(0.0, deadline - time.monotonic()))
-        ended = len(given.alive - _alive(given.control.home))
+        left = {(row.pid, row.start) for row in _live(given.control.home)}
+        ended = sum((row.pid, row.start) not in left for row in given.before)
         seen, live = seen + ended, live + ended
     ms = round((time.monotonic() - given.started) * 1000, 1)
-    return Outcome(given.control.home, given.row, given.generation, seen, live, ms)
+    known = any(map(order.target.lives_in, given.before))
+    return Outcome(given.control.home, given.row, given.generation, seen, live, ms, known)

@@ -23,15 +23,18 @@ def run_order(order: Order, args: argparse.Namespace) -> int:
     if not outcomes:
         return _nothing_to_lift(order, args)
     code = exit_code(order, outcomes)
-    near = _did_you_mean(order, args.home) if order.sets and not any(o.live for o in outcomes) else None
+    named = order.sets and order.target.scope in {"agent", "session"}
+    known = not named or any(outcome.known for outcome in outcomes)
+    near = None if known else _did_you_mean(order, args.home)
     if args.json:
-        say_json(_as_json(order, outcomes, code, near))
+        say_json({**_as_json(order, outcomes, code), "known": known, "did_you_mean": near})
     elif not all(outcome.lost for outcome in outcomes):
         say(_sentence(order, outcomes))
     for outcome in outcomes:
         _complain(order, outcome)
-    if near is not None:
-        note(f"no process tells of {order.target.label!r}; did you mean {visible(near, 80)!r}?")
+    if not known:
+        hint = "" if near is None else f"; did you mean {visible(near, 80)!r}?"
+        note(f"no live process tells of {order.target.label!r}{hint}")
     _record(order, [outcome for outcome in outcomes if not outcome.lost])
     return code
 
@@ -91,9 +94,7 @@ def _complain(order: Order, outcome: Outcome) -> None:
 
 
 def _did_you_mean(order: Order, home: str | None) -> str | None:
-    """Return the known name nearest to one that no process tells of."""
-    if order.target.scope not in {"agent", "session"}:
-        return None
+    """Return the nearest name that any process has told of: an order to somebody unknown may be a slip."""
     rows = [row for place in homes_to_show(home) for row in read_processes(place)]
     return _nearest(order, {name for row in rows for name in names_in(row, order.target.scope)})
 
@@ -110,7 +111,7 @@ def _nothing_to_lift(order: Order, args: argparse.Namespace) -> int:
     rows = [row for place in homes_to_show(args.home) for row in standing(place).rows if row.action == order.action]
     near = _nearest(order, {row.name for row in rows if row.scope == order.target.scope != "global"})
     if args.json:
-        say_json(_as_json(order, [], exits.FAILED, near))
+        say_json({**_as_json(order, [], exits.FAILED), "known": False, "did_you_mean": near})
     note(f"{order.target.label} is not {state}")
     if near is not None:
         note(f"{visible(near, 80)!r} is; did you mean that?")
@@ -119,7 +120,7 @@ def _nothing_to_lift(order: Order, args: argparse.Namespace) -> int:
     return exits.FAILED
 
 
-def _as_json(order: Order, outcomes: list[Outcome], code: int, near: str | None) -> dict[str, object]:
+def _as_json(order: Order, outcomes: list[Outcome], code: int) -> dict[str, object]:
     seen, live = _totals(outcomes)
     rows = [outcome.row for outcome in outcomes] if order.sets else []
     return {
@@ -132,7 +133,6 @@ def _as_json(order: Order, outcomes: list[Outcome], code: int, near: str | None)
         "seen": seen if _waited(outcomes) else None,
         "live": live if _waited(outcomes) else None,
         "ms": max((outcome.ms for outcome in outcomes), default=None),
-        "did_you_mean": near,
         "homes": [_home_as_json(outcome) for outcome in outcomes],
         "exit": code,
     }

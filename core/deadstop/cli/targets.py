@@ -39,9 +39,7 @@ class Target(NamedTuple):
         return (row.scope, row.name) == (self.scope, self.name)
 
     def lives_in(self, process: ProcessRow) -> bool:
-        """Whether a live *process* may have it. Rows don't tell of runs and tags: those may be anywhere."""
-        if not process.live:
-            return False
+        """Whether *process* may have it. Rows don't tell of runs and tags: those may be anywhere."""
         if self.scope not in {"agent", "session"}:
             return True
         known = names_in(process, self.scope)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from typing import Protocol
 from weakref import WeakSet
@@ -38,6 +39,11 @@ def mind_exit(member: Finishing) -> None:
 
         _finalizer_of = os.getpid()
         Finalize(None, _finish_all, exitpriority=0)
+
+
+def is_exiting() -> bool:
+    """Whether the interpreter is past the end of the program: running exit hooks, or beyond."""
+    return sys.is_finalizing() or not threading.main_thread().is_alive()
 
 
 def _finish_all() -> None:

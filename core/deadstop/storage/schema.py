@@ -80,7 +80,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "ro")
     try:
         version_of(connection)
-    except sqlite3.OperationalError as exc:
+    except sqlite3.Error as exc:
         connection.close()
         if "unable to open" not in str(exc) or not path.exists():
             raise

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import sys
 import threading
 import time
 from collections import deque
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from deadstop.sanitize import approximate_size, sanitize
 from deadstop.storage.delivery import Delivery, Failures, redacted
-from deadstop.storage.exits import mind_exit
+from deadstop.storage.exits import is_exiting, mind_exit
 from deadstop.storage.forks import mind_forks
 from deadstop.storage.positions import Position, on_event_loop
 from deadstop.storage.times import day_of
@@ -92,6 +91,7 @@ class EventWriter:
         self._turning = threading.Lock()
         self._gate = threading.Lock()  # opened to wake the writer; a bare lock, for signal handlers
         self._gate.acquire()
+        self._failing = False
         self._retry_at = self._next_inline = 0.0
         self._pause = self.flush_interval
         self._pruned = 0
@@ -120,13 +120,12 @@ class EventWriter:
         if len(self._queue) >= self._room + _RESERVED or self._closed:
             self.dropped += 1
             return
-        failing = bool(self._unstored)
         position = Position(durable=True)
         size = approximate_size(event)
         self._bytes += size
         self._queue.append((event, size, position))
         self.wake()
-        if not failing and not self._is_writer() and not on_event_loop():
+        if not self._failing and not self._is_writer() and not on_event_loop():
             position.wait(_DURABLE_WAIT)
 
     def wake(self) -> None:
@@ -217,7 +216,7 @@ class EventWriter:
             self._write_here()
 
     def _start_thread(self) -> None:
-        if sys.is_finalizing():  # a thread started now would never run, and starting it never return
+        if is_exiting():  # a thread started now would not get to write, or would not even start
             self._inline = True
             return
         try:
@@ -317,6 +316,7 @@ class EventWriter:
             try:
                 self.store.write([event for event, _ in part], durable=durable)
             except BaseException as exc:  # full, read-only, locked, gone: all of it may pass
+                self._failing = True
                 self._failures.note("store", exc)
                 self._retry_at = time.monotonic() + self._pause
                 self._pause = min(2 * self._pause, _LONGEST_PAUSE)
@@ -325,6 +325,7 @@ class EventWriter:
                 self._unstored.popleft()
                 self._bytes -= size
             self.stored += len(part)
+        self._failing = False
         self._pause = self.flush_interval
         if not self._queue:
             self._bytes = 0  # so that no lost update of two threads lasts

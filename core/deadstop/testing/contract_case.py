@@ -232,7 +232,7 @@ class Case:
 
     def runaway(self) -> Worker:
         """Return a model that goes on for longer than any kill takes to come."""
-        return Worker(turns=20)
+        return Worker(turns=14)
 
 
 def eventually(true: Callable[[], bool], within: float = SOON) -> bool:

@@ -68,13 +68,13 @@ class StopScenarios:
         """A kill while the model thinks: the call in flight may finish, nothing comes after it."""
         agent, slow = case.build(), 0.04
         for offset, target in zip(self.offsets(case, slow * 0.6), case.targets(), strict=False):
-            case.says(Worker(turns=20, seconds=slow))
+            case.says(Worker(turns=6, seconds=slow))
             case.one_run("while it thought", offset, target, agent)
 
     @scenario(stops=True)
     def test_parallel_tools(self, case: Case) -> None:
         """A kill while several tools of one turn are at work."""
-        agent, both = case.build(), Worker(turns=20, parallel=("work", "check"))
+        agent, both = case.build(), Worker(turns=8, parallel=("work", "check"))
         case.tools.seconds = 0.02
         for offset, target in zip(self.offsets(case, 0.1), case.targets(), strict=False):
             case.says(both)

@@ -161,9 +161,9 @@ class Agent(Process):
 
 
 class StartAgent(Protocol):
-    """Starts an agent; returns once its process tells others of it."""
+    """Starts an agent; returns once its process tells others of it, unless `told` is False."""
 
-    def __call__(self, name: str, **facts: Any) -> Agent: ...
+    def __call__(self, name: str, *, told: bool = True, **facts: Any) -> Agent: ...
 
 
 @pytest.fixture
@@ -173,13 +173,14 @@ def agent(tmp_path: Path, environment: dict[str, str], until: Callable[..., None
     where = tmp_path / "agents"
     where.mkdir()
 
-    def run(name: str, **facts: Any) -> Agent:
+    def run(name: str, *, told: bool = True, **facts: Any) -> Agent:
         command = [sys.executable, "-c", AGENT, name, json.dumps(facts)]
         process = Agent(command, cwd=where, env=environment)
         started.append(process)
         assert process.line() == "ready"
         home = Path(facts.get("home") or tmp_path / "state" / "deadstop" / "home")
-        until(lambda: any(b'"work"' in row or b"tool work" in row for row in _rows(home, process.process.pid)))
+        if told:
+            until(lambda: any(b"tool work" in row for row in _rows(home, process.process.pid)))
         return process
 
     yield run

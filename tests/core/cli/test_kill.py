@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from conftest import Cli, Start, StartAgent
+    from .conftest import Cli, Start, StartAgent
 
 # The command as on a disk that takes no byte more: files can't grow, what is mapped already can still be written.
 ON_A_FULL_DISK = """
@@ -79,26 +79,26 @@ def test_a_kill_of_somebody_who_does_not_live_is_recorded_and_exits_with_4(cli: 
     ]
 
 
-def test_an_agent_that_starts_later_is_killed_already(cli: Cli, environment: dict[str, str], tmp_path: Path) -> None:
-    from conftest import AGENT, Agent
-
+def test_an_agent_that_starts_later_is_killed_already(cli: Cli, agent: StartAgent) -> None:
     cli("kill", "sales-agent", "--reason", "not today")
-    worker = Agent([sys.executable, "-c", AGENT, "sales-agent", "{}"], cwd=tmp_path, env=environment)
-    try:
-        assert worker.line() == "ready"
-        assert worker.stopped() == ["AgentKilled", "sales-agent killed: not today (policy kill)"]
-    finally:
-        worker.close()
+    worker = agent("sales-agent", told=False)
+    assert worker.stopped() == ["AgentKilled", "sales-agent killed: not today (policy kill)"]
 
 
 def test_a_slip_of_the_finger_is_recorded_and_the_nearest_name_suggested(cli: Cli, agent: StartAgent) -> None:
     agent("sales-agent")
     killed = cli("kill", "sales-agnet")
-    assert killed.code == 0  # the process has seen it, though it has no such agent
-    assert "killed sales-agnet" in killed.out
-    near = cli("kill", "sales-agnet", "--json", "--no-wait")
-    assert near.json["did_you_mean"] == "sales-agent"
-    assert "did you mean 'sales-agent'?" in killed.err + near.err
+    assert killed.out.startswith("killed sales-agnet: seen by 1 of 1 live process")  # which has no such agent
+    assert "no live process tells of 'sales-agnet'; did you mean 'sales-agent'?" in killed.err
+    told = cli("kill", "sales-agnet", "--json").json
+    assert (told["known"], told["did_you_mean"]) == (False, "sales-agent")
+
+
+def test_a_known_name_gets_no_suggestion(cli: Cli, agent: StartAgent) -> None:
+    agent("sales-agent")
+    agent("sales-agents", linger=20)
+    told = cli("kill", "sales-agents", "--json").json
+    assert (told["known"], told["did_you_mean"]) == (True, None)
 
 
 def test_a_stopped_process_that_can_not_see_it_makes_4(cli: Cli, agent: StartAgent) -> None:
@@ -126,7 +126,9 @@ def test_on_a_full_disk_everything_can_still_be_killed(
 
     worker = agent("sales-agent", linger=20)
     command = [sys.executable, "-c", ON_A_FULL_DISK, "kill"]
-    one = subprocess.run([*command, "other"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    one = subprocess.run(
+        [*command, "other"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert (one.returncode, one.stdout) == (1, "")
     assert "NOT killed" in one.stderr
     assert "kill --all" in one.stderr
@@ -161,7 +163,9 @@ def test_a_tag_is_killed(cli: Cli, agent: StartAgent) -> None:
     assert other.process.poll() is None
 
 
-def test_a_run_is_killed_by_the_id_that_its_events_tell(cli: Cli, agent: StartAgent, until: Callable[..., None]) -> None:
+def test_a_run_is_killed_by_the_id_that_its_events_tell(
+    cli: Cli, agent: StartAgent, until: Callable[..., None]
+) -> None:
     worker = agent("one")
     until(lambda: cli("events", "--agent", "one", "--json").json)
     run_id = cli("events", "--agent", "one", "--json").json[-1]["run_id"]
