@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+import weakref
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from deadstop import scopes
@@ -56,10 +57,13 @@ class Patches:
         return foreign
 
 
-class _Open(NamedTuple):
+class Open(NamedTuple):
+    """One open entry: its step, the key of the root above it, whether the step is its own, and the root's task."""
+
     step: Step
     root: Hashable
     own: bool
+    task: Any
 
 
 class OpenSteps(Generic[K]):
@@ -67,15 +71,17 @@ class OpenSteps(Generic[K]):
 
     Frameworks lose ends: a cancelled call, an abandoned stream. So the end of a root ends everything below it, and at
     most *most* entries are kept: the oldest are ended as dropped. A framework run that is no step of ours stands for
-    the step above it (`stand_in`), so that what happens below finds its parent.
+    the step above it (`stand_in`), so that what happens below finds its parent. What an adapter notes about one root,
+    its *task*, is handed down to everything below.
     """
 
     def __init__(self, most: int = 10_000) -> None:
-        self._open: dict[K, _Open] = {}
+        self._open: dict[K, Open] = {}
         self._below: dict[Hashable, set[K]] = {}
         self._most = most
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._forget)
+        forget = weakref.WeakMethod(self._forget)
+        os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def _forget(self) -> None:
         """After a fork: what is open belongs to the parent process, which ends it."""
@@ -88,56 +94,61 @@ class OpenSteps(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._open
 
-    def put(self, key: K, step: Step, parent: K | None) -> None:
-        """Keep *step* under *key*, below *parent* if that is open."""
+    def put(self, key: K, step: Step, parent: K | None, task: Any = None) -> Any:
+        """Keep *step* under *key*, below *parent* if that is open, else as a root with *task*. Returns the task."""
         above = None if parent is None else self._open.get(parent)
-        self._put(key, _Open(step, key if above is None else above.root, own=True))
+        root, task = (key, task) if above is None else (above.root, above.task)
+        self._put(key, Open(step, root, True, task))  # noqa: FBT003 - a NamedTuple's field, on the hot path
+        return task
 
     def stand_in(self, key: K, parent: K | None) -> None:
         """Let *key* stand for the step of *parent*; nothing if that is not open."""
         if parent is not None and (above := self._open.get(parent)) is not None:
-            self._put(key, _Open(above.step, above.root, own=False))
+            self._put(key, above._replace(own=False))
+
+    def entry(self, key: K | None) -> Open | None:
+        """Return what is open under *key*."""
+        return None if key is None else self._open.get(key)
 
     def get(self, key: K | None) -> Step | None:
         """Return the open step of *key*."""
         entry = None if key is None else self._open.get(key)
         return None if entry is None else entry.step
 
-    def root(self, key: K) -> Hashable | None:
-        """Return the key of the root above *key*."""
-        entry = self._open.get(key)
-        return None if entry is None else entry.root
-
-    def take(self, key: K) -> Step | None:
-        """Remove and return the own step of *key*; a root takes everything below it along, ended as dropped."""
+    def take(self, key: K) -> Open | None:
+        """Remove and return the entry of *key*; a root takes everything below it along, ended as dropped."""
         with self._lock:
             if key not in self._open:
                 return None
             entry = self._take(key)
             lost = [self._take(k) for k in list(self._below.pop(key, ()))] if entry.root == key else []
-        _drop(lost)
-        return entry.step if entry.own else None
+        for below in lost:
+            _drop(below)
+        return entry
 
-    def _put(self, key: K, entry: _Open) -> None:
+    def _put(self, key: K, entry: Open) -> None:
+        lost = None
         with self._lock:
             self._open[key] = entry
-            self._below.setdefault(entry.root, set()).add(key)
-            lost = [self._take(next(iter(self._open)))] if len(self._open) > self._most else []
-        _drop(lost)
+            if key != entry.root:
+                self._below.setdefault(entry.root, set()).add(key)
+            if len(self._open) > self._most:
+                lost = self._take(next(iter(self._open)))
+        if lost is not None:
+            _drop(lost)
 
-    def _take(self, key: K) -> _Open:
+    def _take(self, key: K) -> Open:
         entry = self._open.pop(key)
-        if (keys := self._below.get(entry.root)) is not None:
+        if key != entry.root and (keys := self._below.get(entry.root)) is not None:
             keys.discard(key)
             if not keys:
                 del self._below[entry.root]
         return entry
 
 
-def _drop(lost: Iterable[_Open]) -> None:
-    for entry in lost:
-        if entry.own:
-            entry.step.end("dropped")
+def _drop(entry: Open) -> None:
+    if entry.own:
+        entry.step.end("dropped")
 
 
 def guarded(method: F) -> F:

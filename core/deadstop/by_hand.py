@@ -33,6 +33,7 @@ class ByHand(Sli):
     """
 
     def __init__(self, monitor: Monitor | None = None) -> None:
+        super().__init__()
         self._given = monitor
         self._current: ContextVar[_Task | None] = ContextVar(type(self).__name__, default=None)
 

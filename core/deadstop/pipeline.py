@@ -16,7 +16,7 @@ from deadstop import scopes, telling
 from deadstop.errors import AgentStopped, StepDenied
 from deadstop.names import clean_name
 from deadstop.scopes import DEFAULT_AGENT, Latch, Scope, carried_stop, here, nearest_open, stop_for
-from deadstop.steps import MODEL, RANK, Step
+from deadstop.steps import MODEL, MOST_TOKENS, RANK, Step
 from deadstop.verdicts import DENIABLE, Action, StepKind, Verdict
 
 if TYPE_CHECKING:
@@ -316,14 +316,14 @@ class Pipeline:
         """Return *value* tokens as a count: anything that is no non-negative whole number is 0, and noted."""
         if value is None:
             return 0
-        if value.__class__ is int and 0 <= value < _MOST_TOKENS:
+        if value.__class__ is int and 0 <= value < MOST_TOKENS:
             return value
         try:
             number = int(value)
         except Exception as exc:
             self.isolation.note("token count", exc)
             return 0
-        return number if 0 <= number < _MOST_TOKENS else 0
+        return number if 0 <= number < MOST_TOKENS else 0
 
     def money(self, usd: float | None) -> float | None:
         """Return *usd*, or None (unknown) where it is no finite, non-negative number; that is noted."""
@@ -336,7 +336,6 @@ class Pipeline:
 
 
 _NUMBERS = frozenset({int, float})
-_MOST_TOKENS = 2**53
 
 
 def _failed_closed(policy: str, error: Exception) -> Verdict:

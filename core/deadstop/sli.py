@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -40,49 +39,43 @@ class TaskRecord:
 
 
 class Sli:
-    """What `get_sli_snapshot()` and its properties tell, for every adapter alike. A mixin without state of its own
-    until the first task.
-    """
+    """What `get_sli_snapshot()` and its properties tell, for every adapter alike. A mixin: call `super().__init__()`."""
 
-    _sli_finished: deque[TaskRecord]
-
-    def _sli_tasks(self) -> deque[TaskRecord]:
-        with _lock:
-            if not hasattr(self, "_sli_finished"):
-                self._sli_finished = deque(maxlen=KEPT)
-            return self._sli_finished
+    def __init__(self) -> None:
+        super().__init__()
+        self._finished: deque[TaskRecord] = deque(maxlen=KEPT)
 
     def task_finished(self, task: TaskRecord) -> None:
         """Add a finished task."""
-        self._sli_tasks().append(task)
+        self._finished.append(task)
 
     @property
     def task_success_rate(self) -> float:
         """The share of finished tasks that succeeded, 0.0 to 1.0; 1.0 before the first."""
-        tasks = list(self._sli_tasks())
+        tasks = list(self._finished)
         return sum(task.success is True for task in tasks) / len(tasks) if tasks else 1.0
 
     @property
     def total_cost_usd(self) -> float:
         """The known cost of all finished tasks in USD."""
-        return sum(task.cost_usd for task in list(self._sli_tasks()))
+        return sum(task.cost_usd for task in list(self._finished))
 
     @property
     def avg_duration_ms(self) -> float:
         """The mean duration of finished tasks in milliseconds; 0.0 before the first."""
-        tasks = list(self._sli_tasks())
+        tasks = list(self._finished)
         return sum(task.duration_ms for task in tasks) / len(tasks) if tasks else 0.0
 
     @property
     def tool_accuracy(self) -> float:
         """The share of tool calls that did not fail, 0.0 to 1.0; 1.0 without any."""
-        tasks = list(self._sli_tasks())
+        tasks = list(self._finished)
         calls = sum(task.tool_calls for task in tasks)
         return 1.0 - sum(task.tool_errors for task in tasks) / calls if calls else 1.0
 
     def get_sli_snapshot(self) -> dict[str, Any]:
         """Return the four indicators, and the counts behind them, as plain data."""
-        tasks = list(self._sli_tasks())
+        tasks = list(self._finished)
         return {
             "task_success_rate": self.task_success_rate,
             "total_cost_usd": self.total_cost_usd,
@@ -94,7 +87,4 @@ class Sli:
 
     def clear(self) -> None:
         """Empty the snapshot; nothing else."""
-        self._sli_tasks().clear()
-
-
-_lock = threading.Lock()
+        self._finished.clear()

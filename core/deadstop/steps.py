@@ -22,6 +22,9 @@ __all__ = ["Action", "Layer", "Step", "StepKind", "Verdict"]
 MODEL: Final = StepKind.MODEL
 """Bound once: looking a member up on its Enum costs 0.1 us each time."""
 
+MOST_TOKENS: Final = 2**53
+"""A count beyond this is no count; it is also what every store and every JSON reader can hold exactly."""
+
 RANK: Final[dict[str, int]] = {"transport": 0, "sdk": 1, "framework": 2}
 
 
@@ -117,13 +120,13 @@ class Step(Scope):
         """Report what the call used, in tokens and USD. Replaces what was reported before; never adds, never raises."""
         count = self.pipeline.count
         self.reported = Usage(
-            count(input_tokens),
-            count(output_tokens),
-            count(cached_tokens),
-            count(cache_write_tokens),
-            count(reasoning_tokens),
+            input_tokens if type(input_tokens) is int and 0 <= input_tokens < MOST_TOKENS else count(input_tokens),
+            output_tokens if type(output_tokens) is int and 0 <= output_tokens < MOST_TOKENS else count(output_tokens),
+            0 if cached_tokens is None else count(cached_tokens),
+            0 if cache_write_tokens is None else count(cache_write_tokens),
+            0 if reasoning_tokens is None else count(reasoning_tokens),
             model,
-            self.pipeline.money(cost_usd),
+            None if cost_usd is None else self.pipeline.money(cost_usd),
             estimated,
         )
 

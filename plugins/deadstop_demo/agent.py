@@ -65,8 +65,9 @@ class AgentThread:
         self._thread.start()
 
     def join(self, timeout: float) -> bool:
-        """Wait for its end; whether it came in time."""
-        self._thread.join(timeout)
+        """Wait for its end; whether it came in time, or it never began."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:

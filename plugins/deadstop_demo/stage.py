@@ -92,15 +92,19 @@ class Stage:
             self.said, self._killer = (out.strip() or err.strip()), None
 
     def close(self) -> None:
-        """Revive what was killed, and give everything back."""
-        self.script.over.set()
-        self.agent.join(5.0)
-        self.hear(5.0)
+        """Let the agent end, revive what was killed, and give everything back."""
+        with contextlib.ExitStack() as last:  # each of them happens, whatever becomes of the others
+            if self.monitor is not None:
+                last.callback(self.monitor.close)
+            last.callback(self.control.close)
+            last.callback(self._revive)
+            self.script.over.set()
+            self.agent.join(5.0)
+            self.hear(5.0)
+
+    def _revive(self) -> None:
         if self.decision is not None:
             self.control.clear("kill", self.decision.scope, self.decision.name, reason="the demo is over")
-        self.control.close()
-        if self.monitor is not None:
-            self.monitor.close()
 
 
 @contextlib.contextmanager

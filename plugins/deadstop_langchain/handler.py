@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from deadstop.homes import OpenHome
 
 FRAMEWORK = {"framework": "langchain"}
-_open_steps: WeakKeyDictionary[OpenHome, OpenSteps[UUID]] = WeakKeyDictionary()
+_open_steps: WeakKeyDictionary[OpenHome, OpenSteps[int]] = WeakKeyDictionary()
+"""Keyed by `run_id.int`: the hash of a UUID is computed in Python, each time."""
 
 
 @dataclass
@@ -63,7 +64,6 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         self.monitor = monitor
         self._prices = (cost_per_1k_input, cost_per_1k_output)
         self._steps = _open_steps.setdefault(monitor.home, OpenSteps())  # shared: two handlers count a run once
-        self._tasks: dict[UUID, _Task] = {}
 
     family = staticmethod(_compat.stop_family)
 
@@ -85,12 +85,12 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """A root is a RUN; a graph's node, and an agent called inside, an AGENT turn; other chains are no steps."""
-        if run_id in self._steps:
+        if run_id.int in self._steps:
             return
         metadata = metadata or {}
         name = kwargs.get("name") or _name(serialized, "chain")
         said = metadata.get("lc_agent_name")
-        parent = self._steps.get(parent_run_id)
+        parent = self._steps.get(_key(parent_run_id))
         if parent is None:
             self._begin_root(run_id, name, said, metadata, inputs)
             return
@@ -101,7 +101,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         elif own or (parent.kind is StepKind.TOOL and _is_named(name)):
             self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=own or name)
         else:
-            self._steps.stand_in(run_id, parent_run_id)
+            self._steps.stand_in(run_id.int, _key(parent_run_id))
 
     def _begin_root(
         self, run_id: UUID, name: str, agent: str | None, metadata: Mapping[str, Any], inputs: Any
@@ -121,7 +121,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     @guarded
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """End the step; at the root, raise the stop that *error* hides. An interrupt is no error."""
-        if _compat.is_interrupt(error) and (step := self._steps.get(run_id)) is not None:
+        if _compat.is_interrupt(error) and (step := self._steps.get(run_id.int)) is not None:
             asked = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
             self._approval("approval_request", step.agent or step.name, {"interrupts": len(asked)})
         self._end(run_id, error)
@@ -165,11 +165,12 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         metadata: Mapping[str, Any],
         kwargs: Mapping[str, Any],
     ) -> None:
-        if run_id in self._steps:
+        if run_id.int in self._steps:
             return
         params = kwargs.get("invocation_params") or {}
         name = metadata.get("ls_model_name") or params.get("model") or params.get("model_name")
-        self._hand_off(parent_run_id)
+        if parent_run_id is not None:
+            self._hand_off(parent_run_id)
         self._begin(
             StepKind.MODEL,
             str(name or kwargs.get("name") or _name(serialized, "model")),
@@ -181,12 +182,12 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
             input=content,
         )
 
-    def _hand_off(self, parent_run_id: UUID | None) -> None:
+    def _hand_off(self, parent_run_id: UUID) -> None:
         """LangGraph has no event for a handoff: it is a change of agent between the model calls of one root."""
-        scope = self._steps.get(parent_run_id)
-        task = None if parent_run_id is None else self._task(parent_run_id)
-        if scope is None or task is None:
+        entry = self._steps.entry(parent_run_id.int)
+        if entry is None:
             return
+        scope, task = entry.step, entry.task
         before, task.agent = task.agent, scope.agent
         if before is not None and scope.agent is not None and before != scope.agent and task.turns <= 1:
             self.monitor.begin(StepKind.HANDOFF, scope.agent, parent=scope, data={"from": before}).end()
@@ -194,21 +195,21 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     @guarded
     def on_llm_new_token(self, token: str | list[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """Count the chunk, and cut the stream here if a stop holds by now."""
-        step = self._steps.get(run_id)
+        step = self._steps.get(run_id.int)
         if step is not None:
             step.tick(1 if token else 0)
 
     @guarded
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """The same for v3 streams (langchain-core 1.4 and later)."""
-        step = self._steps.get(run_id)
+        step = self._steps.get(run_id.int)
         if step is not None:
             step.tick()
 
     @guarded
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         """Report usage from wherever this provider hides it, and end the step."""
-        step = self._steps.get(run_id)
+        step = self._steps.get(run_id.int)
         if step is not None and (usage := read_usage(response)):
             if usage.get("cost_usd") is None:
                 usage["cost_usd"] = self._price(usage)
@@ -235,7 +236,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Refuse the call, or open its TOOL step."""
-        if run_id in self._steps:
+        if run_id.int in self._steps:
             return
         name, arguments = kwargs.get("name") or _name(serialized, "tool"), inputs if inputs is not None else input_str
         call_id = kwargs.get("tool_call_id")  # langchain-core 1.2.31 and later
@@ -247,7 +248,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """End the step; a ToolMessage with status "error" is a failed call."""
         failed = getattr(output, "status", None) == "error"
-        step = self._steps.get(run_id)
+        step = self._steps.get(run_id.int)
         if step is not None and (call_id := getattr(output, "tool_call_id", None)) is not None:
             step.facts.setdefault("call_id", call_id)
         self._end(run_id, "the tool returned an error" if failed else None, output=output)
@@ -269,7 +270,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Refuse the retrieval, or open its step."""
-        if run_id not in self._steps:
+        if run_id.int not in self._steps:
             name = kwargs.get("name") or _name(serialized, "retriever")
             self._begin(
                 StepKind.RETRIEVAL, name, run_id, parent_run_id, metadata or {}, arguments=lambda: {"query": query}
@@ -308,7 +309,8 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         metadata: Mapping[str, Any],
         **facts: Any,
     ) -> None:
-        known = self._steps.get(parent_run_id)
+        parent = None if parent_run_id is None else parent_run_id.int
+        known = self._steps.get(parent)
         if known is None:
             step_out(FRAMEWORK)
         scope = nearest_parent(known)
@@ -316,35 +318,30 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         if scope is None or scope.session_id is None:
             session = metadata.get("session_id") or metadata.get("thread_id")
         step = self.monitor.begin(kind, name, session_id=session, parent=scope, **facts)
-        self._steps.put(run_id, step, parent_run_id)
-        if known is None:
-            self._tasks[run_id] = _Task(TaskRecord(name))
-        if (task := self._task(run_id)) is not None:
-            task.record.steps += 1
-            task.turns += kind is StepKind.AGENT
+        task = self._steps.put(run_id.int, step, parent, _Task(TaskRecord(name)) if known is None else None)
+        task.record.steps += 1
+        task.turns += kind is StepKind.AGENT
 
     def _end(self, run_id: UUID, error: BaseException | str | None = None, *, output: Any = None) -> None:
-        root, task = self._steps.root(run_id), self._task(run_id)
-        step = self._steps.take(run_id)
-        if step is None:
+        entry = self._steps.take(run_id.int)
+        if entry is None or not entry.own:
             return
+        step, root, _, task = entry
         if isinstance(error, BaseException) and _compat.is_control_flow(error) and not isinstance(error, AgentStopped):
             error = None
         failure: BaseException | str | None = error
         try:
-            if root == run_id:
+            if step.refused and root == run_id.int:
                 raise_at_boundary(step, error if isinstance(error, BaseException) else None)
         except AgentStopped as stop:
             failure = stop
             raise
         finally:
             step.end(failure, output=lambda: output)
-            if task is not None:
-                self._account(task, step, failure)
-                if root == run_id:
-                    self._tasks.pop(run_id, None)
-                    task.record.finish(success=failure is None, error="" if failure is None else str(failure)[:200])
-                    self.task_finished(task.record)
+            self._account(task, step, failure)
+            if root == run_id.int:
+                task.record.finish(success=failure is None, error="" if failure is None else str(failure)[:200])
+                self.task_finished(task.record)
 
     @staticmethod
     def _account(task: _Task, step: Step, failure: BaseException | str | None) -> None:
@@ -358,10 +355,6 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
             record.output_tokens += spent.output_tokens
             record.cost_usd += spent.cost_usd or 0.0
 
-    def _task(self, run_id: UUID) -> _Task | None:
-        root: Any = self._steps.root(run_id)
-        return self._tasks.get(root)
-
     def _price(self, usage: Mapping[str, Any]) -> float | None:
         per_input, per_output = self._prices
         if per_input is None and per_output is None:
@@ -371,6 +364,10 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
 
     def _approval(self, event_type: str, agent: str, data: dict[str, object]) -> None:
         self.monitor.record(AgentEvent(time.time(), agent, event_type, data))
+
+
+def _key(run_id: UUID | None) -> int | None:
+    return None if run_id is None else run_id.int
 
 
 def _name(serialized: Mapping[str, Any] | None, default: str) -> str:

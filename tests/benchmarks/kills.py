@@ -33,7 +33,9 @@ def _rows(where: str, *, bar: float | None, on_disk: bool) -> Iterator[Row]:
     what = f"`kill()` in one process -> refused in another, home on {where}"
     yield Row(f"{what}, p50", MS * p50, "ms")
     yield Row(f"{what}, p95", MS * p95, "ms", bar)
-    yield Row(f"`kill()` until it returns (durable, with its event), home on {where}, p50", MS * spread(returned)[0], "ms")
+    yield Row(
+        f"`kill()` until it returns (durable, with its event), home on {where}, p50", MS * spread(returned)[0], "ms"
+    )
 
 
 def measure(*, on_disk: bool) -> tuple[list[float], list[float]]:

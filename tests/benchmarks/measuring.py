@@ -64,9 +64,9 @@ def fresh_home(*, on_disk: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def fresh_monitor() -> Iterator[Monitor]:
-    """A Monitor with all judges and the default store, on a new home, without what else is installed."""
-    with fresh_home() as home, Monitor(home=home, discover=False) as monitor:
+def fresh_monitor(*plugins: object) -> Iterator[Monitor]:
+    """A Monitor with all judges and the default store, on a new home, with *plugins* but nothing else installed."""
+    with fresh_home() as home, Monitor(home=home, plugins=plugins, discover=False) as monitor:
         yield monitor
 
 

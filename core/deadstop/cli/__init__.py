@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 BUILT_IN = ("status", "kill", "revive", "pause", "resume", "events", "validate", "plugins", "doctor", "version")
 """The built-in commands, in the order of the help; each is the module of its name in this package."""
 
-_WITHOUT_PLUGINS = frozenset({"status", "kill", "revive", "pause", "resume", "events", "version"})
-
 
 class _Exited(Exception):  # noqa: N818 - not an error of ours
     """Somebody's code called `sys.exit` with a text."""
@@ -71,7 +69,7 @@ def _dispatch(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "--help"
     if name in {"--version", "-V"}:
         name = "version"
-    if name in _WITHOUT_PLUGINS:
+    if name in BUILT_IN:
         module = _module(name)  # not its CommandSpec: that module costs 10 ms, and this may be an emergency
         return _run(name, module.SUMMARY, module.configure, module.run, arguments[1:])
     from deadstop.cli.commands import discovered, help_text, unknown

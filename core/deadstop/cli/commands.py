@@ -18,13 +18,14 @@ _MORE = "\n`deadstop COMMAND --help` explains one of them; each knows --json.\n"
 
 
 def discovered() -> dict[str, CommandSpec]:
-    """Return all commands by name, plugins' last. Two of one name are a DeadstopError that names both plugins."""
+    """Return all commands by name, built-in ones first. Two of one name are a DeadstopError that names both plugins."""
     from deadstop.cli.config import disabled_plugins
     from deadstop.plugins import Plugins
     from deadstop.specs import CommandSpec
 
     found = Plugins(blocked=disabled_plugins()).specs("deadstop_commands", CommandSpec)
-    return {spec.name: spec for _, spec in found}
+    commands = {spec.name: spec for _, spec in found}
+    return {**{name: commands[name] for name in BUILT_IN}, **commands}
 
 
 def help_text() -> str:

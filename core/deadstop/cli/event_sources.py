@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from deadstop.storage import Cursor
 
 
+_FIRST_EPOCH = 1e9  # a number from here on is seconds since 1970, not seconds ago
+
+
 class Wanted(NamedTuple):
     """The filters; None means any. Times are epoch seconds, `since` inclusive, `until` exclusive."""
 
@@ -96,11 +99,10 @@ def _moment(text: str | None, option: str) -> float | None:
     from deadstop.config.durations import parse_duration
     from deadstop.storage.times import epoch
 
-    if text.isdecimal() and len(text) > 9:
-        return float(text)
     try:
-        return time.time() - parse_duration(text)
-    except ValueError:
+        ago = parse_duration(text)
+        return time.time() - ago if ago < _FIRST_EPOCH else float(text)
+    except ValueError:  # no duration: a time then
         pass
     try:
         return epoch(text, option)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds that are waited for live processes to see an order
 _ROUND = 1.5  # seconds in which every process that is not stuck has renewed what it says of its agents
 _POLL = 0.02
+_LOOK = 0.005
 
 
 class Order(NamedTuple):
@@ -94,7 +95,7 @@ def record(order: Order, outcomes: list[Outcome]) -> None:
 
     lifted_by = None if order.sets else order.actor or default_actor()
     for outcome in outcomes:
-        event = controlled(outcome.row, now=time.time(), lifted_by=lifted_by)
+        event = controlled(outcome.row, now=outcome.row.at if order.sets else time.time(), lifted_by=lifted_by)
         store = SqliteEventStore(outcome.home / "events")
         store.write([event], durable=True)
         store.close()
@@ -172,12 +173,19 @@ def _live_elsewhere(default: Path) -> dict[Path, list[ProcessRow]]:
 
 
 def _outcome(order: Order, given: _Given, deadline: float | None) -> Outcome:
-    seen = live = None
-    if deadline is not None:
-        seen, live = given.control.wait_seen(given.generation, max(0.0, deadline - time.monotonic()))
-        left = {(row.pid, row.start) for row in _live(given.control.home)}
-        ended = sum((row.pid, row.start) not in left for row in given.before)
-        seen, live = seen + ended, live + ended
+    seen, live = (None, None) if deadline is None else _wait(given, deadline)
     ms = round((time.monotonic() - given.started) * 1000, 1)
     known = any(map(order.target.lives_in, given.before))
     return Outcome(given.control.home, given.row, given.generation, seen, live, ms, known)
+
+
+def _wait(given: _Given, deadline: float) -> tuple[int, int]:
+    """Wait until nobody is left who has not seen it; return how many have, and how many there were."""
+    everybody = {(row.pid, row.start) for row in given.before}
+    while True:
+        live = _live(given.control.home)
+        everybody |= {(row.pid, row.start) for row in live}
+        blind = sum(row.generation < given.generation for row in live)
+        if not blind or time.monotonic() >= deadline:
+            return len(everybody) - blind, len(everybody)
+        time.sleep(_LOOK)

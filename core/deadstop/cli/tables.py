@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from deadstop.cli.text import columns, say, visible
+from deadstop.cli.text import columns, cut, say, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CELL = 48  # columns of a cell in a plain table, and of the last one; JSON has everything in full
 _LAST = 100
+_LEAST = 10  # columns that a cell keeps on a narrow terminal
+_INDENT, _GAP = "  ", "  "
 
 _STYLES = {  # how a state looks where there is colour
     "killed": "bold red",
@@ -46,22 +49,47 @@ class Table:
 
 def show(*tables: Table) -> None:
     """Print those of *tables* that have rows, with a blank line between two."""
-    draw = _rich() or _draw_plain
+    draw = _rich() or _plain()
     for place, table in enumerate(table for table in tables if table.rows):
         if place:
             say()
         draw(table)
 
 
-def _draw_plain(table: Table) -> None:
+def fit(widths: list[int], room: int) -> list[int]:
+    """Return *widths* made narrower until their sum is at most *room*: the widest first, none below `_LEAST`."""
+    fitted = list(widths)
+    while sum(fitted) > room and max(fitted) > _LEAST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _cells(table: Table, width: int | None) -> tuple[list[list[str]], list[int]]:
+    """Return the header and rows as text, and the width of each column so that a line takes *width* columns."""
     limits = [_CELL] * (len(table.names) - 1) + [_LAST]
-    cells = [[visible(value, limit) for value, limit in zip(row, limits, strict=True)] for row in table.rows]
-    widths = [max(map(columns, column)) for column in zip(table.names, *cells)]  # noqa: B905 - rows are as long
-    if table.title:
-        say(table.title)
-    for row in ([name.upper() for name in table.names], *cells):
-        aligned = map(_pad, row, widths, (name in table.right for name in table.names))
-        say(f"  {'  '.join(aligned)}".rstrip())
+    rows = [[visible(value, limit) for value, limit in zip(row, limits, strict=True)] for row in table.rows]
+    rows.insert(0, [name.upper() for name in table.names])
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
+    if width is not None:
+        widths = fit(widths, width - len(_INDENT) - len(_GAP) * len(widths))
+    return [[cut(cell, most) for cell, most in zip(row, widths, strict=True)] for row in rows], widths
+
+
+def _plain() -> Callable[[Table], None]:
+    try:
+        width = os.get_terminal_size(sys.stdout.fileno()).columns or None
+    except (OSError, ValueError):  # no terminal: as wide as it comes, for whatever reads it
+        width = None
+
+    def draw(table: Table) -> None:
+        rows, widths = _cells(table, width)
+        if table.title:
+            say(table.title)
+        for row in rows:
+            aligned = map(_pad, row, widths, [name in table.right for name in table.names])
+            say(f"{_INDENT}{_GAP.join(aligned)}".rstrip())
+
+    return draw
 
 
 def _pad(cell: str, width: int, right: bool) -> str:  # noqa: FBT001 - called by map
@@ -75,27 +103,21 @@ def _rich() -> Callable[[Table], None] | None:
         return None
     try:
         from rich.console import Console
-        from rich.table import Table as RichTable
         from rich.text import Text
     except ImportError:
         return None
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def draw(table: Table) -> None:
-        drawn = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for place, name in enumerate(table.names):
-            side: Literal["left", "right"] = "right" if name in table.right else "left"
-            drawn.add_column(
-                name.upper(), justify=side, no_wrap=True, overflow="ellipsis", ratio=None, min_width=3 if place else 8
-            )
-        for row in table.rows:
-            drawn.add_row(*(_cell(name, value, table) for name, value in zip(table.names, row, strict=True)))
+        rows, widths = _cells(table, console.width)
         if table.title:
             console.print(Text(table.title, style="bold"))
-        console.print(drawn)
-
-    def _cell(name: str, value: object, table: Table) -> Text:
-        text = visible(value)
-        return Text(text, style=_STYLES.get(text, "") if name in table.states else "")
+        for number, row in enumerate(rows):
+            line = Text(_INDENT)
+            for cell, width, name in zip(row, widths, table.names, strict=True):
+                style = _STYLES.get(cell, "") if name in table.states else ""
+                line.append(_pad(cell, width, name in table.right) + _GAP, style=style if number else "dim")
+            line.rstrip()
+            console.print(line)
 
     return draw

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from deadstop.events import AgentEvent
 
-When = float | str | datetime
-"""A moment: epoch seconds, an ISO 8601 string (without an offset: UTC) or a datetime (without a zone: UTC)."""
+When = float | str | date
+"""A moment: epoch seconds, ISO 8601 (without an offset: UTC), a datetime (without a zone: UTC) or a date (its start)."""
 
 
 class StoreError(DeadstopError):

@@ -96,7 +96,9 @@ def select_hours(wanted: Filters) -> tuple[str, Parameters]:
     """Return SQL for the hour sums, with the columns of HOUR_COLUMNS; of the filters only times and agent count."""
     given = (("hour >= ?", wanted.since), ("hour < ?", wanted.until), ("agent = ?", wanted.agent))
     terms = [term for term, value in given if value is not None]
-    sql = f"SELECT {', '.join(HOUR_COLUMNS)} FROM hours{_where(terms)} ORDER BY hour DESC, agent, event_type, kind, name"  # noqa: S608
+    sql = (
+        f"SELECT {', '.join(HOUR_COLUMNS)} FROM hours{_where(terms)} ORDER BY hour DESC, agent, event_type, kind, name"  # noqa: S608
+    )
     return sql, [value for _, value in given if value is not None]
 
 

@@ -12,6 +12,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from deadstop.sanitize import approximate_size, sanitize
@@ -88,9 +89,9 @@ class EventWriter:
         self._stopping = False
         self._inline = False  # no thread any more: whoever appends, writes
         self._starting = threading.Lock()
+        self._starter: int | None = None
         self._turning = threading.Lock()
-        self._gate = threading.Lock()  # opened to wake the writer; a bare lock, for signal handlers
-        self._gate.acquire()
+        self._wakes: SimpleQueue[None] = SimpleQueue()  # the one signal that a signal handler may always give
         self._failing = False
         self._retry_at = self._next_inline = 0.0
         self._pause = self.flush_interval
@@ -132,8 +133,8 @@ class EventWriter:
         """Have the writer look at the queue, and tick, now. Never blocks."""
         if not self._running:
             self._start()
-        with contextlib.suppress(RuntimeError):  # open already
-            self._gate.release()
+        if self._wakes.empty():
+            self._wakes.put(None)
 
     def position(self) -> Position:
         """Return the place after everything that has been appended so far, to `wait_for`."""
@@ -205,14 +206,21 @@ class EventWriter:
 
     def _start(self) -> None:
         """Start the thread. Where that is impossible, at the interpreter's end, write here and now."""
-        if self._closed or not self._starting.acquire(blocking=False):
+        if self._closed:
             return
+        if not self._starting.acquire(blocking=False):
+            if self._starter == threading.get_ident():  # a signal handler in the middle of the start: nobody else will
+                self._write_here()
+            return
+        self._starter = threading.get_ident()
         try:
             if not self._running and not self._inline:
                 self._start_thread()
         finally:
+            self._starter = None
             self._starting.release()
-        if not self._running:
+        if self._inline or (not self._running and time.monotonic() >= self._next_inline):
+            self._next_inline = time.monotonic() + self.flush_interval  # too many threads: not for each event
             self._write_here()
 
     def _start_thread(self) -> None:
@@ -225,22 +233,23 @@ class EventWriter:
             self._thread = thread
             thread.start()
             self._running = True
-        except RuntimeError as exc:  # Python 3.12+ refuses new threads at the end; or there are too many
-            self._thread = None
+        except RuntimeError as exc:
+            if "new thread" not in str(exc):
+                raise  # not ours: a signal handler ran meanwhile
+            self._thread = None  # there are too many, or Python 3.12+ refuses them at the end
             self._inline = "shutdown" in str(exc)
             self._failures.note("writer thread", exc)
 
     def _serve(self) -> None:
         while not self._stopping and self._is_writer():
-            self._gate.acquire(timeout=self.flush_interval)
+            with contextlib.suppress(Empty):
+                self._wakes.get(timeout=self.flush_interval)
             with self._turning:
                 self._turn()
 
     def _write_here(self) -> None:
-        """One turn on the caller's thread; at the interpreter's end always, else at most one each interval."""
-        now = time.monotonic()
-        if (self._inline or now >= self._next_inline) and self._turning.acquire(blocking=False):
-            self._next_inline = now + self.flush_interval
+        """One turn on the caller's thread, unless there is one already."""
+        if self._turning.acquire(blocking=False):
             try:
                 self._turn()
             finally:

@@ -117,8 +117,8 @@ class StopScenarios:
     @scenario(stops=True)
     def test_one_of_two_sessions_killed(self, case: Case) -> None:
         """Of two sessions of one agent one is killed: it stops, the other finishes with its right answer."""
-        agent, script = case.build(), Worker(turns=8)
-        for offset in self.offsets(case, 0.06):
+        agent, script = case.build(), Worker(turns=5)
+        for offset in self.offsets(case, 0.05)[::2]:
             case.says(script)
             killer = Killer(lambda: case.monitor.kill_session("doomed", "this session only"), offset)
             case.server.on_request = killer.when(_of_the_doomed)

@@ -42,9 +42,7 @@ for n in range(100):
     assert store.count() >= 100
 
 
-def test_what_exit_hooks_record_is_stored_too(
-    run_script: RunScript, store: SqliteEventStore, directory: Path
-) -> None:
+def test_what_exit_hooks_record_is_stored_too(run_script: RunScript, store: SqliteEventStore, directory: Path) -> None:
     """Hooks that were registered before ours run after it: by then the thread is gone, and whoever records writes."""
     code = """
 import atexit
@@ -87,9 +85,7 @@ held.me = held
     assert run_script(code, directory).stderr == ""
 
 
-def test_the_end_waits_two_seconds_for_a_store_that_hangs(
-    start_script: StartScript, directory: Path
-) -> None:
+def test_the_end_waits_two_seconds_for_a_store_that_hangs(start_script: StartScript, directory: Path) -> None:
     code = """
 class Hanging(SqliteEventStore):
     def write(self, events, *, durable=False): time.sleep(3600)

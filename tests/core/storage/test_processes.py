@@ -6,12 +6,12 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -74,7 +74,7 @@ while True:
         writer.append(event(sys.argv[2], n))
         n += 1
     os.write(1, b"%d %.6f\\n" % (n, time.monotonic()))
-    if n % 400 == 0:
+    if n % 400 == 0 and sys.argv[3] == "1":    # decisions flush the others, too: every second round does without
         writer.append_durable(event(sys.argv[2] + " durable", n))
         os.write(1, b"durable\\n")
     time.sleep(0.001)
@@ -82,10 +82,10 @@ while True:
     chance = random.Random(5)
     for number in range(20):
         name = f"round {number}"
-        process = start_script(code, directory, name)
+        process = start_script(code, directory, name, number % 2)
         assert process.stdout is not None
         told = [process.stdout.readline()]
-        killed_at = float(told[0].split()[1]) + chance.uniform(0.1, 0.3)
+        killed_at = float(told[0].split()[1]) + chance.uniform(0.2, 0.4)
         while (told[-1] == "durable\n") or float(told[-1].split()[1]) < killed_at:
             told.append(process.stdout.readline())
         process.send_signal(signal.SIGKILL)

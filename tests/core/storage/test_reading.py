@@ -173,13 +173,27 @@ def test_every_spelling_of_a_moment_is_the_same_moment(
 def test_a_date_is_its_first_moment(store: SqliteEventStore, event: MakeEvent) -> None:
     store.write([event(timestamp=NOON - 12 * 3600 + n, name=str(n)) for n in (-1, 0)])
     for day in ("2026-11-20", date(2026, 11, 20)):
-        assert names(store.read(since=day)) == ["0"]  # type: ignore[arg-type]
+        assert names(store.read(since=day)) == ["0"]
 
 
 @pytest.mark.parametrize(
     "when",
-    ["yesterday", "", "2026-13-01", "2026-11-20T25:00", "12:00", "20261120", "2026-11-20T12:00:00+99:00"]
-    + [float("nan"), float("inf"), True, [], b"2026-11-20", "2026-11-20Z", "x" * 10_000],
+    [
+        "yesterday",
+        "",
+        "2026-13-01",
+        "2026-11-20T25:00",
+        "12:00",
+        "20261120",
+        "2026-11-20T12:00:00+99:00",
+        "2026-11-20Z",
+        float("nan"),
+        float("inf"),
+        True,
+        [],
+        b"2026-11-20",
+        "x" * 10_000,
+    ],
 )
 def test_a_time_that_is_none_is_an_error_that_says_what_is_accepted(store: SqliteEventStore, when: Any) -> None:
     for ask in (store.read, store.count, store.iterate):

@@ -66,7 +66,7 @@ class LangChainDriver(AdapterDriver):
     def entries(self, adapter: Any) -> int:
         """Open runs, and what is known about their roots."""
         handler = getattr(adapter, "handler", adapter)
-        return len(handler._steps) + len(handler._tasks)
+        return len(handler._steps)
 
     def config(self, session: str, adapter: Any) -> RunnableConfig:
         """The config of a run."""
