@@ -19,7 +19,8 @@ monitor = Monitor()
 def main(server: ScriptedModelServer) -> None:
     model = ChatOpenAI(model="gpt-4o", base_url=server.base_url, api_key="unused", stream_usage=True)
     chain = ChatPromptTemplate.from_template("Write a poem about {topic}.") | model | StrOutputParser()
-    poet = chain.with_config(run_name="poet", callbacks=[DeadstopCallbackHandler(monitor)])  # the run's name is the agent
+    # The name of a run is the agent's; its callbacks reach everything inside.
+    poet = chain.with_config(run_name="poet", callbacks=[DeadstopCallbackHandler(monitor)])
 
     print("answer:", poet.invoke({"topic": "rain"})[:24], "...")
     print("tokens:", monitor.get_events(agent="poet", event_type="action", limit=1)[0]["data"]["usage"])

@@ -26,7 +26,7 @@ imported: list[str] = []  # what the tool really did
 def import_month(month: str) -> str:
     """Import the sales of one month."""
     imported.append(month)
-    if month == "February" and "March" not in imported:  # or, in another terminal: deadstop kill importer
+    if month == "February":  # or, in another terminal: deadstop kill importer
         monitor.kill_agent("importer", reason="wrong currency")
     return f"{month} is imported."
 

@@ -34,7 +34,7 @@ def agent(task: str) -> str:
         try:
             if "once more" not in ask_model(search(task)):
                 return "found it"
-        except Exception:  # noqa: BLE001, PERF203, S112 - many agents do this; deadstop does not mind
+        except Exception:  # noqa: S112 - many agents do this, and it keeps no killed one alive
             continue
     return "gave up"
 

@@ -98,7 +98,7 @@ class OpenSteps(Generic[K]):
         """Keep *step* under *key*, below *parent* if that is open, else as a root with *task*. Returns the task."""
         above = None if parent is None else self._open.get(parent)
         root, task = (key, task) if above is None else (above.root, above.task)
-        self._put(key, Open(step, root, True, task))  # noqa: FBT003 - a NamedTuple's field, on the hot path
+        self._put(key, Open(step, root, True, task))
         return task
 
     def stand_in(self, key: K, parent: K | None) -> None:

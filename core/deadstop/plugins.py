@@ -73,7 +73,9 @@ class Plugins:
         known = {hook for hook in dir(hookspecs) if hook.startswith("deadstop_")}
         for attribute in dir(plugin):
             if attribute.startswith("deadstop_") and attribute not in known and callable(getattr(plugin, attribute)):
-                raise DeadstopError(f"plugin {name!r}: there is no hook {attribute!r}; known: {', '.join(sorted(known))}")
+                raise DeadstopError(
+                    f"plugin {name!r}: there is no hook {attribute!r}; known: {', '.join(sorted(known))}"
+                )
 
     def _refuse_async(self, name: str) -> None:
         import inspect
@@ -83,7 +85,9 @@ class Plugins:
                 if impl.plugin_name != name:
                     continue
                 if inspect.iscoroutinefunction(impl.function) or inspect.isasyncgenfunction(impl.function):
-                    raise DeadstopError(f"plugin {name!r}: {hook} must not be async: it decides before the step goes on")
+                    raise DeadstopError(
+                        f"plugin {name!r}: {hook} must not be async: it decides before the step goes on"
+                    )
                 if impl.wrapper or impl.hookwrapper:
                     raise DeadstopError(f"plugin {name!r}: {hook} must not be a wrapper: it would hide other judges")
 
@@ -141,7 +145,9 @@ def _call(impl: pluggy.HookImpl, arguments: dict[str, object]) -> Any:
     except DeadstopError:
         raise
     except Exception as exc:
-        raise DeadstopError(f"plugin {impl.plugin_name!r} failed while registering: {type(exc).__name__}: {exc}") from exc
+        raise DeadstopError(
+            f"plugin {impl.plugin_name!r} failed while registering: {type(exc).__name__}: {exc}"
+        ) from exc
 
 
 def _taking(impl: pluggy.HookImpl) -> Callable[..., Any]:

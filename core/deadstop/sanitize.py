@@ -16,7 +16,17 @@ from typing import Any, Final
 
 from deadstop.events import VALID_EVENT_TYPES, AgentEvent
 from deadstop.names import KNOWN_CLEAN, MAX_NAME, clean_name
-from deadstop.plain import BIG_INT, KNOWN_KEYS, MAX_FIELDS, MAX_TEXT, TOO_MUCH, describe, is_plain_key, plain_fields, weigh
+from deadstop.plain import (
+    BIG_INT,
+    KNOWN_KEYS,
+    MAX_FIELDS,
+    MAX_TEXT,
+    TOO_MUCH,
+    describe,
+    is_plain_key,
+    plain_fields,
+    weigh,
+)
 
 MAX_TAGS: Final = 64
 MAX_PATH: Final = 64

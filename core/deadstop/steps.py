@@ -12,6 +12,7 @@ from deadstop.verdicts import Action, Layer, StepKind, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
     from deadstop.pipeline import Pipeline
 
     Hold = Callable[["Step"], None]

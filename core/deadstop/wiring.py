@@ -30,7 +30,12 @@ class Wired:
     """The parts of one Monitor before its pipeline is compiled."""
 
     def __init__(
-        self, monitor: Monitor, config: MonitorConfig, plugins: Plugins, home: homes.OpenHome, clock: Callable[[], float]
+        self,
+        monitor: Monitor,
+        config: MonitorConfig,
+        plugins: Plugins,
+        home: homes.OpenHome,
+        clock: Callable[[], float],
     ) -> None:
         from deadstop.control.kill_switch import KillSwitch
 

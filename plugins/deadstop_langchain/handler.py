@@ -103,9 +103,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         else:
             self._steps.stand_in(run_id.int, _key(parent_run_id))
 
-    def _begin_root(
-        self, run_id: UUID, name: str, agent: str | None, metadata: Mapping[str, Any], inputs: Any
-    ) -> None:
+    def _begin_root(self, run_id: UUID, name: str, agent: str | None, metadata: Mapping[str, Any], inputs: Any) -> None:
         step_out(FRAMEWORK)  # a root is never inside another root that was left open in this context
         around = nearest_parent(None)
         own = agent or (name if around is None or around.agent is None else None)

@@ -31,9 +31,7 @@ class LangGraphAdapter(ByHand):
 
     def on_llm_call(self, input_tokens: int = 0, output_tokens: int = 0, cost_usd: float = 0.0) -> None:
         """Report a model call: its tokens and its cost in USD."""
-        self.call(
-            StepKind.MODEL, "llm", input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd
-        )
+        self.call(StepKind.MODEL, "llm", input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd)
 
     def on_tool_call(self, tool_name: str, error: str = "") -> None:
         """Report a tool call; a text in *error* means that it failed."""

@@ -108,4 +108,4 @@ def test_every_public_name_is_there() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Monitr'"):
-        deadstop.Monitr  # type: ignore[attr-defined] # noqa: B018
+        deadstop.Monitr  # noqa: B018

@@ -15,8 +15,8 @@ _DEADLINE = 2.0  # seconds for all writers together
 class Finishing(Protocol):
     """What has something to do before the process ends."""
 
-    def finish(self, timeout: float) -> None:
-        """Store what is pending, within *timeout* seconds, and stop the thread."""
+    def finish_at_exit(self, timeout: float) -> None:
+        """Store what is pending, within *timeout* seconds, stop the thread and close the store."""
 
 
 _members: WeakSet[Finishing] = WeakSet()
@@ -49,4 +49,4 @@ def is_exiting() -> bool:
 def _finish_all() -> None:
     deadline = time.monotonic() + _DEADLINE
     for member in list(_members):
-        member.finish(max(0.1, deadline - time.monotonic()))
+        member.finish_at_exit(max(0.1, deadline - time.monotonic()))

@@ -1,10 +1,11 @@
 """SQLite and fork: no process may inherit an open SQLite database.
 
 A child that opens a database which its parent had open at the fork believes that it holds the parent's file locks.
-It does not, so another process may delete the write-ahead log under it, and what the child commits is lost (measured:
-docs/architecture.md). So before a fork we wait until none of our threads is inside SQLite, and close what is open; the
-parent opens it again with its next write. If a thread stays inside for too long, its connections are kept referenced
-in the child and never used or closed.
+It does not, so another process may delete the write-ahead log under it, and what the child commits is lost
+(tests/core/storage/test_processes.py shows it). A lock inside SQLite that another thread held at the fork never opens
+in the child. So before a fork we wait until none of our threads is inside SQLite, and close what is open; the parent
+opens it again with its next write. If a thread stays inside for too long, its connections are kept referenced in the
+child and never used or closed.
 """
 
 from __future__ import annotations

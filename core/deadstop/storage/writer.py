@@ -162,7 +162,7 @@ class EventWriter:
         """
         if self._closed:
             return
-        self.finish(timeout)
+        self._finish(timeout)
         self._closed = True
         self._room = -1
 
@@ -255,8 +255,14 @@ class EventWriter:
             finally:
                 self._turning.release()
 
-    def finish(self, timeout: float) -> None:
-        """Store what is pending and stop the thread: the end of the process, or of this writer."""
+    def finish_at_exit(self, timeout: float) -> None:
+        """The end of the process: store what is pending, stop the thread, close the store unless it hangs."""
+        if self._finish(timeout):
+            with contextlib.suppress(Exception):
+                self.store.close()
+
+    def _finish(self, timeout: float) -> bool:
+        """Store what is pending and stop the thread. Returns whether it has ended."""
         deadline = time.monotonic() + timeout
         self._call(self._last_words, "last words")
         self.drain(timeout)
@@ -269,6 +275,7 @@ class EventWriter:
         self._inline = True
         if self._queue:
             self._write_here()
+        return thread is None or not thread.is_alive()
 
     # -- one turn, on the writer's thread ------------------------------------------------------------------------
 

@@ -266,3 +266,15 @@ def test_the_store_corrects_what_nobody_has_corrected_before(store: SqliteEventS
     (row,) = store.read()
     assert (row["agent"], row["event_type"], row["cost_usd"], row["tags"]) == ("a b", "action", 0.5, ["one"])
     assert row["data"] == {"self": {"self": "[circular]"}, "timestamp_corrected": True, "event_type_given": "nonsense"}
+
+
+def test_a_durable_batch_is_synced_and_others_are_not(store: SqliteEventStore, event: MakeEvent) -> None:
+    store.write([event(timestamp=NOON)])
+    said: list[str] = []
+    store._connection(int(NOON // DAY)).set_trace_callback(said.append)
+    store.write([event(timestamp=NOON)], durable=True)
+    assert said[0] == "PRAGMA synchronous = FULL"
+    assert said[-2:] == ["COMMIT", "PRAGMA synchronous = NORMAL"]
+    said.clear()
+    store.write([event(timestamp=NOON)])
+    assert not [statement for statement in said if "synchronous" in statement]

@@ -39,6 +39,7 @@ for n in range(100):
     writer.append(event("a", n))
 """
     run_script(code + ending, directory)
+    assert len(list(directory.iterdir())) == 1  # closed well: no log is left beside the day file
     assert store.count() >= 100
 
 

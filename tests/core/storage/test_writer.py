@@ -434,10 +434,10 @@ def handler(*_):
     writer.append_durable(event("handler"))
     writer.drain()
     if time.monotonic() < deadline: signal.setitimer(signal.ITIMER_REAL, 0.001)
-signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.001)
 deadline = time.monotonic() + 1
 dropped = 0
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.001)
 while time.monotonic() < deadline:
     Dropped(); dropped += 1
     writer.append(event("main"))

@@ -23,7 +23,7 @@ def in_child(work: Callable[[], object]) -> int:
     if pid == 0:
         try:
             work()
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             import traceback
 
             traceback.print_exc()

@@ -50,9 +50,8 @@ def test_a_run_inside_a_run_joins_it(monitor: Monitor) -> None:
 
 
 def test_the_innermost_agent_names_the_event_and_the_path_is_kept(monitor: Monitor) -> None:
-    with monitor.agent("boss"), monitor.agent("worker"), monitor.agent("boss"):
-        with monitor.step(TOOL, "t") as step:
-            assert (step.agent, step.agents) == ("boss", ("boss", "worker"))
+    with monitor.agent("boss"), monitor.agent("worker"), monitor.agent("boss"), monitor.step(TOOL, "t") as step:
+        assert (step.agent, step.agents) == ("boss", ("boss", "worker"))
     with monitor.agent("boss"), monitor.agent("worker"), monitor.step(TOOL, "dig"):
         pass
     assert [row["name"] for row in monitor.get_events(agent="boss")][:2] == ["boss", "worker"]

@@ -52,7 +52,7 @@ def test_the_family_is_what_seeds_2_catches() -> None:
 def test_every_stop_pickles_with_all_it_carries(kind: type[AgentStopped], base: Any) -> None:
     cls = kind if base is None else native_family(base)[kind]
     stop = cls(KILL, agent="sales", session_id="s1", partial="so far", spent_usd=1.0, limit_usd=2.0)
-    back = pickle.loads(pickle.dumps(stop))  # noqa: S301
+    back = pickle.loads(pickle.dumps(stop))
     assert type(back) is cls
     assert (str(back), back.verdict, back.retry_after) == (str(stop), KILL, 1.5)
     assert (back.agent, back.session_id, back.partial, back.spent_usd, back.limit_usd) == (
@@ -92,7 +92,7 @@ def test_a_stop_of_a_framework_that_the_reader_lacks_comes_back_plain() -> None:
         "sys.stdout.buffer.write(pickle.dumps(stop))\n"
     )
     sent = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    back = pickle.loads(sent)  # noqa: S301
+    back = pickle.loads(sent)
     assert type(back) is AgentKilled
     assert str(back) == "a killed: r (policy kill)"
 
@@ -114,7 +114,7 @@ def test_what_they_say() -> None:
     ],
 )
 def test_the_other_errors_pickle_too(error: Exception) -> None:
-    back = pickle.loads(pickle.dumps(error))  # noqa: S301
+    back = pickle.loads(pickle.dumps(error))
     assert type(back) is type(error)
     assert str(back) == str(error)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
-import deadstop_langchain
-from deadstop.testing.contract import AdapterDriver, AgentPlan, Mode
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda, RunnableParallel
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_openai import ChatOpenAI
+
+import deadstop_langchain
+from deadstop.testing.contract import AdapterDriver, AgentPlan, Mode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 
+from langchain_drivers import ChainDriver
+
 from deadstop.testing import AdapterContract
 from deadstop.testing.contract import DetachedContract
-from langchain_drivers import ChainDriver
 
 HAS_GRAPHS = importlib.util.find_spec("langgraph") is not None
 HAS_AGENTS = HAS_GRAPHS and importlib.util.find_spec("langchain") is not None

@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from deadstop import AgentKilled
 from deadstop.testing.contract import AgentPlan
 from deadstop.testing.contract_runs import on_loop

@@ -6,11 +6,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.tools import tool
+
 from deadstop import AgentKilled
 from deadstop.testing.contract import AgentPlan
 from deadstop.testing.contract_runs import on_loop
 from deadstop.testing.contract_scripts import Toolbox, Worker
-from langchain_core.tools import tool
 
 pytest.importorskip("langgraph")
 
