@@ -58,21 +58,27 @@ class Patches:
 
 
 class Open(NamedTuple):
-    """One open entry: its step, the key of the root above it, whether the step is its own, and the root's task."""
+    """One open entry: its step, the key of the root above it, whether the step is its own, and the root's task.
+
+    `by` is the handler that opened it, `alive` watches whether the framework still knows the run.
+    """
 
     step: Step
     root: Hashable
     own: bool
     task: Any
+    by: object = None
+    alive: object = None
 
 
 class OpenSteps(Generic[K]):
     """The open steps of one adapter by the framework's own run ids, safe against ends that never come.
 
-    Frameworks lose ends: a cancelled call, an abandoned stream. So the end of a root ends everything below it, and at
-    most *most* entries are kept: the oldest are ended as dropped. A framework run that is no step of ours stands for
-    the step above it (`stand_in`), so that what happens below finds its parent. What an adapter notes about one root,
-    its *task*, is handed down to everything below.
+    Frameworks lose ends: a cancelled call, an abandoned stream. So the end of a root ends everything below it; a root
+    ends as dropped once the framework's own object for it is collected; and at most *most* entries are kept: the oldest
+    are ended as dropped. A framework run that is no step of ours stands for the step above it (`stand_in`), so that
+    what happens below finds its parent. What an adapter notes about one root, its *task*, is handed down to everything
+    below.
     """
 
     def __init__(self, most: int = 10_000) -> None:
@@ -94,12 +100,31 @@ class OpenSteps(Generic[K]):
     def __contains__(self, key: K) -> bool:
         return key in self._open
 
-    def put(self, key: K, step: Step, parent: K | None, task: Any = None) -> Any:
-        """Keep *step* under *key*, below *parent* if that is open, else as a root with *task*. Returns the task."""
+    def put(
+        self, key: K, step: Step, parent: K | None, task: Any = None, *, by: object = None, alive: object = None
+    ) -> Any:
+        """Keep *step* under *key*, below *parent* if that is open, else as a root with *task*. Returns the task.
+
+        *by* is the handler that opens it. *alive* is an object that lives exactly as long as the framework knows the
+        run, for instance its run id: when it is collected without an end, the root is dropped.
+        """
         above = None if parent is None else self._open.get(parent)
-        root, task = (key, task) if above is None else (above.root, above.task)
-        self._put(key, Open(step, root, True, task))
+        if above is not None:
+            self._put(key, Open(step, above.root, True, above.task, by))
+            return above.task
+        watch = None if alive is None else weakref.ref(alive, self._dropper(key, step))
+        self._put(key, Open(step, key, True, task, by, watch))
         return task
+
+    def _dropper(self, key: K, step: Step) -> Callable[[object], None]:
+        """A finaliser may run inside any lock of ours: it hands the key to the writer thread and does nothing else."""
+        notices, drop = step.pipeline.home.notices, functools.partial(self.drop, key)
+        return lambda _: notices.append(drop)
+
+    def drop(self, key: K) -> None:
+        """End *key*, and everything below it if it is a root, as dropped."""
+        if (entry := self.take(key)) is not None:
+            _drop(entry)
 
     def stand_in(self, key: K, parent: K | None) -> None:
         """Let *key* stand for the step of *parent*; nothing if that is not open."""

@@ -9,7 +9,10 @@ log = logging.getLogger("deadstop")
 
 
 class Isolation:
-    """Counts isolated failures by place. The first of each place is logged with its traceback, then every 1,000th."""
+    """Counts isolated failures by place. The first of each place is logged, then every 1,000th.
+
+    The log line says where it happened; the traceback comes with it where the logger "deadstop" is set to DEBUG.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -25,12 +28,19 @@ class Isolation:
             self.counts["unprintable error"] += 1
         self.last[place] = text
         if self.counts[place] % 1000 == 1:
-            log.warning("deadstop isolated a failure in %s: %s", place, text, exc_info=_info(error))
+            trace = error if isinstance(error, BaseException) and log.isEnabledFor(logging.DEBUG) else None
+            log.warning("deadstop isolated a failure in %s: %s%s", place, text, _where(error), exc_info=trace)
 
     def report(self) -> dict[str, dict[str, object]]:
         """Return `{place: {"count": n, "last": text}}`."""
         return {place: {"count": n, "last": self.last.get(place, "")} for place, n in dict(self.counts).items()}
 
 
-def _info(error: BaseException | str) -> BaseException | None:
-    return None if isinstance(error, str) else error
+def _where(error: BaseException | str) -> str:
+    """Return " (file.py:12)", the innermost place that *error* passed; "" where it was never raised."""
+    traceback = None if isinstance(error, str) else error.__traceback__
+    if traceback is None:
+        return ""
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return f" ({traceback.tb_frame.f_code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno})"

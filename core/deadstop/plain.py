@@ -130,12 +130,12 @@ def _describe(value: Any, most: int) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         more = f"…[{len(value)} bytes]" if len(value) > most // 4 else ""
         return repr(bytes(value[: most // 4])) + more
+    if hasattr(type(value), "__len__") and len(value) > MAX_FIELDS:
+        return f"[{type(value).__name__} of {len(value)} items]"  # its repr may be 50 MB
     if isinstance(value, int) and value.bit_length() > 512:
         return f"[an int of {value.bit_length()} bits]"
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {_describe(value.args[0], most) if value.args else ''}"
-    if hasattr(type(value), "__len__") and len(value) > MAX_FIELDS:
-        return f"[{type(value).__name__} of {len(value)} items]"  # its repr may be 50 MB
     return str(value) if type(value).__module__ in _SAID_BY_STR else repr(value)
 
 

@@ -54,8 +54,7 @@ def count(stage: Stage) -> Numbers:
     requests = stage.server.requests
     usages = [stage.script.usage[r.index] for r in requests if r.index in stage.script.usage]
     tools = list(stage.script.tool_runs)
-    in_force = stage.in_force_since
-    after = float("inf") if in_force is None else in_force + _GRACE
+    after = stage.in_force_since + _GRACE
     error = agent.error
     latency = None
     if decision is not None and isinstance(error, AgentStopped) and agent.ended is not None:

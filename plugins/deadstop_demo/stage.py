@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -30,7 +31,11 @@ REASON = "burning money"
 
 
 class Stage:
-    """Everything that runs. `decision` is the kill, once there is one; `said` is what the command that killed said."""
+    """Everything that runs.
+
+    `in_force_since` is the epoch time from which every process must obey the kill, `said` what the command that killed
+    has said.
+    """
 
     def __init__(self, *, guard: bool, home: Path, server: ScriptedModelServer, script: Script) -> None:
         self.guard = guard
@@ -45,6 +50,7 @@ class Stage:
         self.said = ""
         self._killer: subprocess.Popen[str] | None = None
         self._decision: Decision | None = None
+        self.in_force_since = math.inf
 
     @property
     def decision(self) -> Decision | None:
@@ -54,21 +60,20 @@ class Stage:
                 d for d in self.control.history(20) if (d.verb, d.action) == ("set", "kill") and d.at >= self.since
             ]
             self._decision = next((d for d in kills if d.scope == "global" or d.name == NAME), None)
+            if self._decision is not None:
+                self.in_force_since = self._told_at(self._decision)
         return self._decision
 
-    @property
-    def in_force_since(self) -> float | None:
-        """The moment from which every process must obey the kill (epoch seconds); None while there is none.
+    def _told_at(self, decision: Decision) -> float:
+        """Return the moment from which every process must obey *decision*.
 
         `decision.at` is when somebody pressed the key; writing it down durably takes the disk some milliseconds. The
         mirror of all kills is written right after every process was told, and before the command returns.
         """
-        if self.decision is None:
-            return None
         try:
-            return max(self.decision.at, (self.home / "kills.json").stat().st_mtime)
+            return max(decision.at, (self.home / "kills.json").stat().st_mtime)
         except OSError:
-            return self.decision.at
+            return decision.at
 
     def is_known(self) -> bool:
         """Whether another terminal can find the agent by its name: processes tell of their agents once a second."""

@@ -193,16 +193,17 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     @guarded
     def on_llm_new_token(self, token: str | list[Any], *, run_id: UUID, **kwargs: Any) -> None:
         """Count the chunk, and cut the stream here if a stop holds by now."""
-        step = self._steps.get(run_id.int)
-        if step is not None:
-            step.tick(1 if token else 0)
+        self._tick(run_id, 1 if token else 0)
 
     @guarded
     def on_stream_event(self, event: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """The same for v3 streams (langchain-core 1.4 and later)."""
-        step = self._steps.get(run_id.int)
-        if step is not None:
-            step.tick()
+        self._tick(run_id, 1)
+
+    def _tick(self, run_id: UUID, tokens: int) -> None:
+        entry = self._steps.entry(run_id.int)
+        if entry is not None and entry.by is self:  # a second handler of this home hears of the same chunk
+            entry.step.tick(tokens)
 
     @guarded
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
@@ -316,7 +317,8 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         if scope is None or scope.session_id is None:
             session = metadata.get("session_id") or metadata.get("thread_id")
         step = self.monitor.begin(kind, name, session_id=session, parent=scope, **facts)
-        task = self._steps.put(run_id.int, step, parent, _Task(TaskRecord(name)) if known is None else None)
+        fresh = _Task(TaskRecord(name)) if known is None else None
+        task = self._steps.put(run_id.int, step, parent, fresh, by=self, alive=run_id)
         task.record.steps += 1
         task.turns += kind is StepKind.AGENT
 
@@ -324,12 +326,12 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         entry = self._steps.take(run_id.int)
         if entry is None or not entry.own:
             return
-        step, root, _, task = entry
+        step, task, is_root = entry.step, entry.task, entry.root == run_id.int
         if isinstance(error, BaseException) and _compat.is_control_flow(error) and not isinstance(error, AgentStopped):
             error = None
         failure: BaseException | str | None = error
         try:
-            if step.refused and root == run_id.int:
+            if step.refused and is_root:
                 raise_at_boundary(step, error if isinstance(error, BaseException) else None)
         except AgentStopped as stop:
             failure = stop
@@ -337,7 +339,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         finally:
             step.end(failure, output=lambda: output)
             self._account(task, step, failure)
-            if root == run_id.int:
+            if is_root:
                 task.record.finish(success=failure is None, error="" if failure is None else str(failure)[:200])
                 self.task_finished(task.record)
 

@@ -233,7 +233,7 @@ def test_the_callers_event_and_data_are_never_changed() -> None:
     assert corrections == 4
     assert given_event.data is data
     assert {key: value for key, value in data.items() if key != "bad"} == before
-    assert (given_event.agent, given_event.cost_usd) == ("a\nb", "x")
+    assert (given_event.agent, str(given_event.cost_usd)) == ("a\nb", "x")
 
 
 def test_what_is_no_event_is_an_event_that_says_so() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from deadstop.events import AgentEvent
 
 When = float | str | date
-"""A moment: epoch seconds, ISO 8601 (without an offset: UTC), a datetime (without a zone: UTC) or a date (its start)."""
+"""A moment: epoch seconds, ISO 8601, a datetime, or a date (its first moment). Without an offset or zone: UTC."""
 
 
 class StoreError(DeadstopError):
@@ -44,6 +44,7 @@ class EventStore(Protocol):
         All or nothing as far as the engine can; an event whose `id` is stored already is stored once. Raises whatever
         the engine raises (OSError, sqlite3.Error, StoreError): the caller may try the same events again.
         """
+        ...
 
     def read(
         self,
@@ -57,6 +58,7 @@ class EventStore(Protocol):
         limit: int | None = 1000,
     ) -> list[dict[str, object]]:
         """Return the newest *limit* matching events (None: all), newest first."""
+        ...
 
     def iterate(
         self,
@@ -69,12 +71,14 @@ class EventStore(Protocol):
         run_id: str | None = None,
     ) -> Iterator[dict[str, object]]:
         """Yield all matching events, newest first, with little memory: for exports."""
+        ...
 
     def tail(self, after: Cursor | None = None, limit: int = 1000) -> tuple[list[dict[str, object]], Cursor]:
         """Return events in the order in which they were stored, and the cursor for the next call.
 
         Without a cursor these are the last *limit* events; with one, the first *limit* that came after it.
         """
+        ...
 
     def count(
         self,
@@ -87,15 +91,19 @@ class EventStore(Protocol):
         run_id: str | None = None,
     ) -> int:
         """Return the number of matching events."""
+        ...
 
     def prune(self, *, before: When | None = None, retention_days: int | None = None) -> int:
         """Delete what is older than the store's retention, or than the given one; return how many events that were.
 
         Whole UTC days go: the day of *before* stays.
         """
+        ...
 
     def clear(self) -> None:
         """Delete every event."""
+        ...
 
     def close(self) -> None:
         """Give files back. The next call opens them again."""
+        ...

@@ -10,7 +10,7 @@ import msgspec
 from deadstop.names import clean_name
 from deadstop.storage.rows import SEPARATOR
 from deadstop.storage.schema import COLUMNS, HOUR_COLUMNS
-from deadstop.storage.times import day_of, epoch
+from deadstop.storage.times import DAY, day_of, epoch
 
 if TYPE_CHECKING:
     from deadstop.storage import When
@@ -34,8 +34,22 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str | None = None
 
     def may_hold(self, day: int) -> bool:
-        """Whether a file of that UTC day can hold matching events."""
-        return (self.since is None or day >= day_of(self.since)) and (self.until is None or day <= day_of(self.until))
+        """Whether the file of that UTC day can hold matching events; it may hold earlier ones, but no later."""
+        return self.since is None or day >= day_of(self.since)
+
+    def within(self, day: int) -> Filters | None:
+        """Return these filters for the events of that day itself; None if none can match."""
+        since, until = day * DAY, (day + 1) * DAY
+        if (self.since is not None and self.since >= until) or (self.until is not None and self.until <= since):
+            return None
+        return msgspec.structs.replace(self, since=max(since, self.since or since))
+
+    def before(self, day: int) -> Filters | None:
+        """Return these filters for what is filed under that day but is older; None if none can match."""
+        start = day * DAY
+        if self.since is not None and self.since >= start:
+            return None
+        return msgspec.structs.replace(self, until=min(start, start if self.until is None else self.until))
 
 
 def filters(

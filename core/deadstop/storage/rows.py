@@ -8,7 +8,7 @@ import msgspec
 
 from deadstop.sanitize import sanitize
 from deadstop.storage.schema import COLUMNS
-from deadstop.storage.times import DAY, day_of
+from deadstop.storage.times import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +28,8 @@ _decode = msgspec.json.Decoder().decode
 def by_day(events: Iterable[AgentEvent], *, now: float, retention_days: int) -> dict[int, list[Row]]:
     """Return the rows of *events* by the UTC day that they are filed under.
 
-    What is older than *retention_days* goes to the start of the oldest day that is kept, marked with the time it was
-    given, so that an event of 1970 makes no file of its own.
+    What is older than *retention_days* goes to the oldest day that is kept and is marked, so that an event of 1970
+    makes no file of its own.
     """
     oldest = day_of(now) - retention_days
     days: dict[int, list[Row]] = {}
@@ -37,14 +37,10 @@ def by_day(events: Iterable[AgentEvent], *, now: float, retention_days: int) -> 
         clean = sanitize(event, now=now)[0]  # again: stores are open to all, and data may have been changed since
         day = day_of(clean.timestamp)
         if day < oldest:
-            day, clean = oldest, _moved(clean, oldest)
+            day = oldest
+            clean = msgspec.structs.replace(clean, data={**clean.data, "older_than_retention": True})
         days.setdefault(day, []).append(_row(clean))
     return days
-
-
-def _moved(event: AgentEvent, day: int) -> AgentEvent:
-    data = {**event.data, "timestamp_given": event.timestamp, "timestamp_corrected": True}
-    return msgspec.structs.replace(event, timestamp=float(day * DAY), data=data)
 
 
 def _row(event: AgentEvent) -> Row:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import heapq
+import itertools
 import logging
 import sqlite3
 import threading
@@ -154,19 +156,26 @@ class SqliteEventStore:
         return self._walk(wanted, None)
 
     def _walk(self, wanted: Filters, limit: int | None) -> Iterator[dict[str, object]]:
-        left = limit
-        for day in self._days.newest_first():
-            after: Place | None = None
-            while wanted.may_hold(day) and left != 0:
-                size = _PAGE if left is None else min(left, _PAGE)
-                rows = self._query(day, *select_page(wanted, size, after))
-                for row in rows:
-                    yield as_dict(row[1:])
-                if left is not None:
-                    left -= len(rows)
-                if len(rows) < size:
-                    break
-                after = (rows[-1][1], rows[-1][0])
+        page = _PAGE if limit is None else min(limit, _PAGE)
+        return map(as_dict, itertools.islice(self._ordered(wanted, page), limit))
+
+    def _ordered(self, wanted: Filters, page: int) -> Iterator[Row]:
+        """Yield rows, newest first: day by day, and in the end what was older than the retention when it came."""
+        days = self._days.newest_first()
+        for day in days:
+            yield from self._pages(day, wanted.within(day), page)
+        older = (self._pages(day, wanted.before(day), page) for day in days)
+        yield from heapq.merge(*older, key=lambda row: row[0], reverse=True)
+
+    def _pages(self, day: int, wanted: Filters | None, page: int) -> Iterator[Row]:
+        after: Place | None = None
+        while wanted is not None:
+            rows = self._query(day, *select_page(wanted, page, after))
+            for row in rows:
+                yield row[1:]
+            if len(rows) < page:
+                return
+            after = (rows[-1][1], rows[-1][0])
 
     def count(
         self,

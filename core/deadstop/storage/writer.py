@@ -93,6 +93,7 @@ class EventWriter:
         self._turning = threading.Lock()
         self._wakes: SimpleQueue[None] = SimpleQueue()  # the one signal that a signal handler may always give
         self._failing = False
+        self._durable = False  # whether a decision is among the unstored
         self._retry_at = self._next_inline = 0.0
         self._pause = self.flush_interval
         self._pruned = 0
@@ -296,12 +297,12 @@ class EventWriter:
 
     def _batch(self, items: Sequence[Item]) -> None:
         positions = [position for _, _, position in items if position is not None]
-        durable = any(position.durable for position in positions)
+        self._durable = self._durable or any(position.durable for position in positions)
         asked_for = any(not position.durable for position in positions)  # somebody waits to hear whether it works now
         events = self._take(items)
         stored = True
         if self._unstored:
-            stored = (asked_for or time.monotonic() >= self._retry_at) and self._store(durable=durable)
+            stored = (asked_for or time.monotonic() >= self._retry_at) and self._store()
         self._settle((p for p in positions if not p.delivered), stored=stored)
         self._delivery.deliver(events, self.sinks)
         self._settle((p for p in positions if p.delivered), stored=stored)
@@ -326,11 +327,11 @@ class EventWriter:
                 self._unstored.append((kept, size))
         return taken
 
-    def _store(self, *, durable: bool) -> bool:
+    def _store(self) -> bool:
         while self._unstored:
             part = list(itertools.islice(self._unstored, BATCH))
             try:
-                self.store.write([event for event, _ in part], durable=durable)
+                self.store.write([event for event, _ in part], durable=self._durable)
             except BaseException as exc:  # full, read-only, locked, gone: all of it may pass
                 self._failing = True
                 self._failures.note("store", exc)
@@ -341,7 +342,7 @@ class EventWriter:
                 self._unstored.popleft()
                 self._bytes -= size
             self.stored += len(part)
-        self._failing = False
+        self._failing = self._durable = False
         self._pause = self.flush_interval
         if not self._queue:
             self._bytes = 0  # so that no lost update of two threads lasts

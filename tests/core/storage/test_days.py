@@ -91,11 +91,25 @@ def test_at_most_three_days_are_open(store: SqliteEventStore, event: MakeEvent) 
 def test_older_than_the_retention_goes_to_the_oldest_day_and_is_marked(
     store: SqliteEventStore, event: MakeEvent, directory: Path
 ) -> None:
-    store.write([event(timestamp=float(n), name=str(n), data={"x": 1}) for n in range(0, 100_000_000, 1_000_000)])
+    store.write([event(timestamp=float(n), data={"x": 1}) for n in range(0, 100_000_000, 1_000_000)])
     assert day_files(directory) == ["events-20261021.db"]
-    first = store.read()[-1]
-    assert first["data"] == {"x": 1, "timestamp_given": 0.0, "timestamp_corrected": True}
-    assert first["timestamp"] == datetime(2026, 10, 21, tzinfo=timezone.utc).timestamp()
+    assert [row["timestamp"] for row in store.read()] == list(range(99_000_000, -1, -1_000_000))
+    assert store.read()[-1]["data"] == {"x": 1, "older_than_retention": True}
+
+
+def test_what_came_too_late_for_its_day_is_in_its_place_for_readers(
+    store: SqliteEventStore, event: MakeEvent, directory: Path, clock: FakeClock
+) -> None:
+    store.write([event(timestamp=float(n)) for n in (5, 3, 1)])
+    clock.advance(DAY)
+    store.write([event(timestamp=float(n)) for n in (4, 2)] + [event(timestamp=NOON - n * DAY) for n in range(3)])
+    assert len(day_files(directory)) == 5
+    late = [5.0, 4.0, 3.0, 2.0, 1.0]
+    assert [row["timestamp"] for row in store.read()] == [NOON, NOON - DAY, NOON - 2 * DAY, *late]
+    assert [row["timestamp"] for row in store.read(until=5, limit=3)] == [4.0, 3.0, 2.0]
+    assert [row["timestamp"] for row in store.read(since=4, until=NOON)][1:] == [NOON - 2 * DAY, 5.0, 4.0]
+    assert (store.count(), store.count(until=5), store.count(since=5), store.count(since=NOON)) == (8, 4, 4, 1)
+    assert [row["hour"] for row in store.hours(until=3600)] == [0, 0]
 
 
 def test_the_future_counts_as_now(store: SqliteEventStore, event: MakeEvent, directory: Path) -> None:
