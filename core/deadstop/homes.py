@@ -64,7 +64,12 @@ class OpenHome:
                 self.isolation.note("notice", exc)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the process row says beyond the process itself; also the heart of `Monitor.status()`."""
+        """Return what the process row says beyond the process itself; also the heart of `Monitor.status()`.
+
+        Asked every second, so it also wakes the writer for what finalisers have left: they can't start a thread.
+        """
+        if self.notices or any(pipeline.dropped for pipeline in list(self.pipelines)):
+            self.writer.wake()
         return {
             **self.activity.report(),
             "events_stored": self.writer.stored,

@@ -42,8 +42,8 @@ def mind_exit(member: Finishing) -> None:
 
 
 def is_exiting() -> bool:
-    """Whether the interpreter is past the end of the program: running exit hooks, or beyond."""
-    return sys.is_finalizing() or not threading.main_thread().is_alive()
+    """Whether the program has ended and its exit hooks run."""
+    return not threading.main_thread().is_alive()
 
 
 def _finish_all() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import sys
 import threading
 import time
 from collections import deque
@@ -207,7 +208,7 @@ class EventWriter:
 
     def _start(self) -> None:
         """Start the thread. Where that is impossible, at the interpreter's end, write here and now."""
-        if self._closed:
+        if self._closed or sys.is_finalizing():  # nothing can be imported or opened any more
             return
         if not self._starting.acquire(blocking=False):
             if self._starter == threading.get_ident():  # a signal handler in the middle of the start: nobody else will

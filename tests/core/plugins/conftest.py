@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,3 +67,11 @@ def until() -> Until:
             time.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """No test of this folder leaves a thread behind: a Monitor that was never closed would go on writing."""
+    before = set(threading.enumerate())
+    yield
+    assert {thread.name for thread in threading.enumerate() if thread not in before} == set()

@@ -149,7 +149,9 @@ def test_hook_deadstop_control_of_a_plugin_comes_before_the_built_in_one(
     monitor = make_monitor(Plugin())
     assert monitor.control is opened[0]
     monitor.kill_agent("sales")
-    assert open_control(tmp_path / "elsewhere").current().is_killed("sales")
+    again = open_control(tmp_path / "elsewhere")
+    assert again.current().is_killed("sales")
+    again.close()
 
 
 def test_what_deadstop_brings_itself_comes_through_the_same_hooks(make_monitor: MakeMonitor) -> None:
