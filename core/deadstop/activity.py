@@ -61,7 +61,7 @@ class Activity:
 def _entry(table: dict[str, Alive], name: str) -> Alive:
     if (alive := table.get(name)) is None:
         if len(table) >= MOST:
-            for idle in sorted(list(table.items()), key=lambda item: item[1].last_at)[: MOST // 10]:
+            for idle in sorted(table.copy().items(), key=lambda item: item[1].last_at)[: MOST // 10]:
                 table.pop(idle[0], None)
         alive = table.setdefault(name, Alive())
         alive.last_at = time.time()
@@ -69,7 +69,7 @@ def _entry(table: dict[str, Alive], name: str) -> Alive:
 
 
 def _latest(table: dict[str, Alive], most: int) -> dict[str, dict[str, object]]:
-    newest = sorted(list(table.items()), key=lambda item: item[1].last_at, reverse=True)[:most]
+    newest = sorted(table.copy().items(), key=lambda item: item[1].last_at, reverse=True)[:most]
     return {
         name: {
             "steps": a.steps,

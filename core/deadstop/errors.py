@@ -6,6 +6,7 @@ Two families that never mix. `DeadstopError` is a mistake to mend before anythin
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class ConfigError(DeadstopError, ValueError):
         return (type(self), (self.problems,))
 
 
-class MissingExtra(DeadstopError, ImportError):
+class MissingExtra(DeadstopError, ImportError):  # noqa: N818 - what is missing, in the words of the command
     """A plugin's library is not installed. The message names the command that installs it."""
 
     def __init__(self, *, extra: str, needs: str) -> None:
@@ -251,8 +252,6 @@ def _rebuild(stop: type[AgentStopped], where: str | None, verdict: Verdict, fact
         import importlib
 
         module, _, name = where.partition(":")
-        try:
+        with contextlib.suppress(ImportError, AttributeError):  # no such framework here: the plain class says the same
             stop = native_family(getattr(importlib.import_module(module), name))[stop]
-        except (ImportError, AttributeError):  # the reader has no such framework: the plain class says the same
-            pass
     return _copy(stop, verdict, facts)

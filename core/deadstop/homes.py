@@ -14,12 +14,15 @@ from deadstop.storage.decisions import DecisionLog
 from deadstop.storage.writer import EventWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from deadstop.control import ControlStore
     from deadstop.pipeline import Pipeline
     from deadstop.storage import EventStore
+
+Named = tuple[tuple[str, Any], ...]
+"""Functions with the name of whoever brought them."""
 
 _open: dict[str, OpenHome] = {}
 _lock = threading.Lock()
@@ -47,7 +50,28 @@ class OpenHome:
         self.pipelines: WeakSet[Pipeline] = WeakSet()
         self.notices: deque[Callable[[], object]] = deque(maxlen=10_000)
         self.users = 0
+        self._members: dict[object, tuple[Named, Named, Callable[[], None] | None]] = {}
         control.facts = self.facts
+
+    def enlist(self, owner: object, *, redact: Named, sinks: Named, leave: Callable[[], None] | None = None) -> None:
+        """Add what *owner*, a Monitor, brings for the writer. What two of them share is called once.
+
+        *leave* is called when the owner is dismissed.
+        """
+        self._members[owner] = (redact, sinks, leave)
+        self._assemble()
+
+    def dismiss(self, owner: object) -> None:
+        """Take back what *owner* brought."""
+        *_, leave = self._members.pop(owner, ((), (), None))
+        if leave is not None:
+            leave()
+        self._assemble()
+
+    def _assemble(self) -> None:
+        members = list(self._members.values())
+        self.writer.redact = _without_repeats(named for redact, _, _ in members for named in redact)
+        self.writer.sinks = _without_repeats(named for _, sinks, _ in members for named in sinks)
 
     def later(self, notice: Callable[[], object]) -> None:
         """Run *notice* soon on the writer thread, isolated: for hooks that must not delay a stop."""
@@ -78,6 +102,14 @@ class OpenHome:
             "refused_records": self.decisions.refused_records,
             "isolated": {**self.isolation.report(), **self.writer.report(), **self.control.isolation.report()},
         }
+
+
+def _without_repeats(given: Iterable[tuple[str, Any]]) -> Named:
+    kept: list[tuple[str, Any]] = []
+    for named in given:  # by ==, not by hash: the function of a plugin may be any callable
+        if named not in kept:
+            kept.append(named)
+    return tuple(kept)
 
 
 def open_homes() -> list[OpenHome]:

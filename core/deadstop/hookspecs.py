@@ -77,7 +77,7 @@ def deadstop_store(url: str) -> EventStore | None:
 
 @hookspec(firstresult=True)
 def deadstop_control(url: str) -> ControlStore | None:
-    """At start-up, first result wins: return the control store for *url*, or None where the plugin knows no such url."""
+    """At start-up, first result wins: return the control store for *url*, or None for an unknown url."""
 
 
 @hookspec
@@ -132,7 +132,7 @@ def deadstop_alert(alert: AgentEvent) -> None:
 
 @hookspec
 def deadstop_stopped(stop: AgentStopped) -> None:
-    """Rare, on the writer thread: a run was stopped. Called once for each latch that closes, after the stop was raised."""
+    """Rare, on the writer thread: a run was stopped. Called once for each latch that closes, off the stop's path."""
 
 
 @hookspec

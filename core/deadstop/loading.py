@@ -19,5 +19,7 @@ def load_config(path: str | Path) -> MonitorConfig:
     from deadstop.plugins import Plugins
     from deadstop.specs import SettingSpec
 
-    sections = {spec.name: spec.type for _, spec in Plugins().specs("deadstop_settings", SettingSpec)}
+    def sections(disabled: list[str]) -> dict[str, type]:
+        return {spec.name: spec.type for _, spec in Plugins(blocked=disabled).specs("deadstop_settings", SettingSpec)}
+
     return load(path, sections=sections)

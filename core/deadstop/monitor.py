@@ -49,7 +49,7 @@ class Monitor:
         discover: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        from deadstop.wiring import wire
+        from deadstop.wiring import configure, give_back, wire
 
         wired = wire(self, config, home=home, plugins=plugins, discover=discover, clock=clock)
         self.config = wired.config
@@ -57,11 +57,14 @@ class Monitor:
         self.home = wired.home
         self.control: ControlStore = wired.home.control
         self.kill_switch_engine = wired.kill_switch
-        self._pipeline = wired.finish()
         self._clock = clock
         self._closed = False
-        for _, configure in self.plugins.compiled("deadstop_configure"):
+        try:
+            self._pipeline = wired.finish()
             configure(self)
+        except BaseException:
+            give_back(self)
+            raise
 
     def __repr__(self) -> str:
         return f"<Monitor home={str(self.home.path)!r}>"

@@ -6,6 +6,7 @@ and an `async def` one would be silently not awaited.
 
 from __future__ import annotations
 
+import functools
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -34,7 +35,10 @@ class Found(NamedTuple):
 
 
 class Plugins:
-    """The plugins of one Monitor: built-ins first, then entry points sorted by name, then those handed over in code."""
+    """The plugins of one Monitor: built-ins, entry points sorted by name, and those handed over in code.
+
+    As always with pluggy, whoever registered last is called first.
+    """
 
     def __init__(self, *, extra: Sequence[object] = (), blocked: Iterable[str] = (), discover: bool = True) -> None:
         self.manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -116,7 +120,7 @@ class Plugins:
         """
         found: dict[str, tuple[str, T]] = {}
         for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
-            for spec in _call(impl, arguments) or ():
+            for spec in call(impl.plugin_name, functools.partial(_yielded, impl, arguments)):
                 if not isinstance(spec, kind):
                     raise DeadstopError(f"plugin {impl.plugin_name!r}: {hook} yielded {spec!r}, not a {kind.__name__}")
                 name = str(getattr(spec, "name", ""))
@@ -139,15 +143,19 @@ class Plugins:
         return tuple((impl.plugin_name, _taking(impl)) for impl in reversed(impls))
 
 
-def _call(impl: pluggy.HookImpl, arguments: dict[str, object]) -> Any:
+def call(plugin: str, registering: Callable[[], T]) -> T:
+    """Return what *registering* returns; what it raises becomes an error that names *plugin*."""
     try:
-        return impl.function(*(arguments[name] for name in impl.argnames))
-    except DeadstopError:
-        raise
+        return registering()
+    except DeadstopError as exc:
+        raise DeadstopError(f"plugin {plugin!r}: {exc}") from exc
     except Exception as exc:
-        raise DeadstopError(
-            f"plugin {impl.plugin_name!r} failed while registering: {type(exc).__name__}: {exc}"
-        ) from exc
+        raise DeadstopError(f"plugin {plugin!r} failed while registering: {type(exc).__name__}: {exc}") from exc
+
+
+def _yielded(impl: pluggy.HookImpl, arguments: dict[str, object]) -> list[object]:
+    yielded: Any = impl.function(*(arguments[name] for name in impl.argnames))
+    return [] if yielded is None else list(yielded)
 
 
 def _taking(impl: pluggy.HookImpl) -> Callable[..., Any]:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def record(pipeline: Pipeline, event: AgentEvent) -> None:
-    """Put *event* through the pipeline: corrected, completed from the current scope, kept unless its agent is killed."""
+    """Put *event* through: corrected, completed from the current scope, kept unless its agent is killed."""
     try:
-        clean, corrections = sanitize(event)
+        clean, corrections = sanitize(event, now=pipeline.clock())
         if corrections:
             pipeline.isolation.note("recorded values corrected", f"{corrections} in an event of {clean.agent!r}")
         if clean is event:

@@ -1,4 +1,4 @@
-"""Service level indicators of one adapter: task success, cost, duration, tool accuracy. Also for graphs driven by hand."""
+"""Service level indicators of one adapter: task success, cost, duration, tool accuracy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TaskRecord:
 
 
 class Sli:
-    """What `get_sli_snapshot()` and its properties tell, for every adapter alike. A mixin: call `super().__init__()`."""
+    """What `get_sli_snapshot()` and its properties tell, for every adapter. A mixin: call `super().__init__()`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from deadstop.errors import AgentStopped
 from deadstop.events import AgentEvent
+from deadstop.sanitize import sanitize
 from deadstop.scopes import DEFAULT_AGENT, ids
 from deadstop.steps import MODEL, Step
 
@@ -25,7 +26,8 @@ _END = {"run": "session_end", "agent": "agent_end", "approval": "approval_respon
 
 def began(step: Step) -> AgentEvent:
     """Return the event of the start of a run or an approval."""
-    return _of(step, _BEGIN[step.kind._value_], dict(step.facts.get("data", ())), step.started_at)
+    event = _of(step, _BEGIN[step.kind._value_], dict(step.facts.get("data", ())), step.started_at)
+    return sanitize(event, now=step.started_at)[0]
 
 
 def ended(
@@ -55,10 +57,13 @@ def ended(
         data["call_id"] = facts["call_id"]
     if step.pipeline.content:
         _tell_content(step, data, output)
-    event = _of(step, event_type, data, step.pipeline.clock())
+    now = step.pipeline.clock()
+    event = _of(step, event_type, data, now)
     event.id = step.id
     event.cost_usd = cost
     event.latency_ms = round((time.perf_counter() - step.started) * 1000, 3)
+    if "data" in facts or step.pipeline.content or error is not None:  # what others made: cut before it is queued
+        event = sanitize(event, now=now)[0]
     return event
 
 

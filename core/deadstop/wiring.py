@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deadstop import adapters, homes
 from deadstop.errors import ConfigError, DeadstopError, MissingExtra
 from deadstop.pipeline import Judge, Pipeline
-from deadstop.plugins import Plugins
+from deadstop.plugins import Plugins, call
 from deadstop.specs import PolicySpec, SinkSpec
 
 if TYPE_CHECKING:
@@ -60,10 +60,13 @@ class Wired:
             clock=self.clock,
         )
         home.pipelines.add(pipeline)
-        if told := plugins.compiled("deadstop_revived"):
-            home.control.watch(_revival(home, told))
-        home.writer.redact += plugins.compiled("deadstop_redact")
-        home.writer.sinks += _sinks(self.monitor, plugins)
+        told = plugins.compiled("deadstop_revived")
+        home.enlist(
+            self.monitor,
+            redact=plugins.compiled("deadstop_redact"),
+            sinks=_sinks(self.monitor, plugins),
+            leave=home.control.watch(_revival(home, told)) if told else None,
+        )
         return pipeline
 
 
@@ -216,4 +219,17 @@ def unwire(monitor: Monitor, pipeline: Pipeline, timeout: float) -> None:
         except Exception as exc:
             monitor.home.isolation.note(f"hook deadstop_unconfigure of {name}", exc)
     pipeline.settle_dropped()
+    monitor.drain(timeout)  # so that what this Monitor's sinks are to hear reaches them
+    give_back(monitor, timeout)
+
+
+def configure(monitor: Monitor) -> None:
+    """Tell the plugins that *monitor* is ready. One that fails fails the set-up."""
+    for name, ready in monitor.plugins.compiled("deadstop_configure"):
+        call(name, functools.partial(ready, monitor))
+
+
+def give_back(monitor: Monitor, timeout: float = 2.0) -> None:
+    """Leave the home: at the end, or because the set-up failed."""
+    monitor.home.dismiss(monitor)
     homes.release(monitor.home, timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -48,6 +49,15 @@ def _family() -> Mapping[type[AgentStopped], type[AgentStopped]]:
     from langgraph.errors import GraphBubbleUp
 
     return native_family(GraphBubbleUp)
+
+
+def loses_config() -> bool:
+    """Whether what is called here may be a part of the run around it although LangChain does not say so.
+
+    Python 3.10 can't start a task in a given context: there a call without a config inside an async function looks
+    like a run of its own.
+    """
+    return sys.version_info < (3, 11) and asyncio._get_running_loop() is not None
 
 
 def is_interrupt(error: BaseException) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from langchain_core.callbacks import BaseCallbackHandler
 
 from deadstop import AgentEvent, AgentStopped, StepKind
 from deadstop.adapters import OpenSteps, guarded, nearest_parent, raise_at_boundary, step_out
+from deadstop.scopes import here
 from deadstop.sli import Sli, TaskRecord
 from deadstop_langchain import _compat
 from deadstop_langchain.usage import read_usage
@@ -64,6 +65,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         self.monitor = monitor
         self._prices = (cost_per_1k_input, cost_per_1k_output)
         self._steps = _open_steps.setdefault(monitor.home, OpenSteps())  # shared: two handlers count a run once
+        self._streaming: WeakSet[Step] = WeakSet()
 
     family = staticmethod(_compat.stop_family)
 
@@ -104,7 +106,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
             self._steps.stand_in(run_id.int, _key(parent_run_id))
 
     def _begin_root(self, run_id: UUID, name: str, agent: str | None, metadata: Mapping[str, Any], inputs: Any) -> None:
-        step_out(FRAMEWORK)  # a root is never inside another root that was left open in this context
+        self._leave_others()
         around = nearest_parent(None)
         own = agent or (name if around is None or around.agent is None else None)
         self._begin(StepKind.RUN, name, run_id, None, metadata, agent=own, data=FRAMEWORK, input=lambda: inputs)
@@ -203,6 +205,8 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     def _tick(self, run_id: UUID, tokens: int) -> None:
         entry = self._steps.entry(run_id.int)
         if entry is not None and entry.by is self:  # a second handler of this home hears of the same chunk
+            if entry.step.chunks == 0 and (root := self._steps.get(entry.root)) is not None:
+                self._streaming.add(root)
             entry.step.tick(tokens)
 
     @guarded
@@ -299,6 +303,11 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
 
     # -- shared --------------------------------------------------------------------------------------------------
 
+    def _leave_others(self) -> None:
+        """A root is never inside another root that was left open in this context: a stream between two chunks."""
+        if not _compat.loses_config() or here() in self._streaming:
+            step_out(FRAMEWORK)
+
     def _begin(
         self,
         kind: StepKind,
@@ -311,7 +320,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         parent = None if parent_run_id is None else parent_run_id.int
         known = self._steps.get(parent)
         if known is None:
-            step_out(FRAMEWORK)
+            self._leave_others()
         scope = nearest_parent(known)
         session = None
         if scope is None or scope.session_id is None:

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from deadstop import Monitor
 
 INSTALLED = importlib.util.find_spec("langchain_core") is not None
-PEERS = ("Langfuse", "OpenInference")
+PEERS = ("Langfuse's handler", "OpenInference's handler")
 OURS = "deadstop"
+ATTACHED = 'ours, with `attach("langchain")`'
+EMPTY = "an empty handler: LangChain's own part"
 ROUNDS = 40
 CALLS = 60  # in each block
 STREAMS = 6
@@ -51,30 +53,33 @@ class Handler(NamedTuple):
 def rows() -> Iterator[Row]:
     """Measure them all; without langchain-core there is nothing to tell."""
     if not INSTALLED:
-        yield Row("added by the LangChain handler (langchain-core is not installed)", None, "µs", 25)
+        yield Row("the handler adds to one `invoke` of a fake model", None, "µs", 25, "langchain-core is not installed")
         return
     os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"
     with ExitStack() as stack:
         monitor = stack.enter_context(fresh_langchain_monitor())
         yield from attach_rows(monitor)
         handlers = installed_handlers(stack, monitor)
-        yield from _rows("one `invoke` of a fake model", compare(handlers, invoking, CALLS), bar=25)
+        yield from _rows("one `invoke` of a fake model", compare(handlers, invoking, CALLS), bar=25, ratio=5)
         long = compare(handlers, partial(streaming, chunks=LONG), STREAMS)
         short = compare(handlers, partial(streaming, chunks=SHORT), STREAMS)
-        yield from _rows("each token of a stream", {name: _each(long[name], short[name]) for name in long}, bar=5)
+        added = {name: _each(long[name], short[name]) for name in long}
+        yield from _rows("each token of a stream", added, bar=5, ratio=None)
 
 
-def _rows(what: str, added: dict[str, Added], *, bar: float) -> Iterator[Row]:
+def _rows(what: str, added: dict[str, Added], *, bar: float, ratio: float | None) -> Iterator[Row]:
     ours = added[OURS]
     note = f"{US * ours.process:.1f} µs with the writer's thread"
     yield Row(f"the handler adds to {what}", US * ours.thread, "µs", bar, note)
-    for name in ("deadstop, attached", "an empty handler", *PEERS):
-        if name in added:
-            ratio = f"{added[name].thread / ours.thread:.1f} times ours" if ours.thread > 0 else ""
-            more = f"; {US * added[name].process:.1f} µs with its threads" if name in PEERS else ""
-            yield Row(f"… {name}", US * added[name].thread, "µs", None, ratio + more)
-        else:
-            yield Row(f"… {name}", None, "µs", None, "not installed")
+    for name in (ATTACHED, EMPTY):
+        yield Row(f"… {name}", US * added[name].thread, "µs")
+    for name in PEERS:
+        if name not in added:
+            yield Row(f"… {name}", None, "times ours", ratio, "not installed", at_least=True)
+            continue
+        peer = added[name]
+        note = f"{US * peer.thread:.1f} µs; {US * peer.process:.1f} µs with its threads"
+        yield Row(f"… {name}", peer.thread / ours.thread, "times ours", ratio, note, at_least=True)
 
 
 def _each(long: Added, short: Added) -> Added:
@@ -185,10 +190,10 @@ def installed_handlers(stack: ExitStack, monitor: Monitor) -> dict[str, Handler]
 
     found = {
         OURS: given(DeadstopCallbackHandler(monitor), lambda: monitor.drain(30)),
-        "deadstop, attached": Handler(attached, lambda: monitor.drain(30)),
-        "an empty handler": given(Empty(), bool),
+        ATTACHED: Handler(attached, lambda: monitor.drain(30)),
+        EMPTY: given(Empty(), bool),
     }
-    for name, make in (("Langfuse", langfuse), ("OpenInference", openinference)):
+    for name, make in zip(PEERS, (langfuse, openinference), strict=True):
         with suppress(ImportError):
             found[name] = make(stack)
     return found

@@ -20,19 +20,30 @@ RAM = frozenset({"tmpfs", "ramfs"})
 
 
 class Row(NamedTuple):
-    """One line of the table: *value* as it was measured and *bar* at most, both in *unit*; None: no bar, no value."""
+    """One line of the table: *value* as it was measured, in *unit*; None: it could not be.
+
+    *bar* is what it may be at most (with *at_least*: has to be at least), None where nothing is promised.
+    """
 
     what: str
     value: float | None
     unit: str
     bar: float | None = None
     note: str = ""
+    at_least: bool = False
 
+    @property
+    def promise(self) -> str:
+        """The bar, for a reader."""
+        return "" if self.bar is None else f"{'>=' if self.at_least else '<='} {self.bar:g} {self.unit}"
+
+    @property
     def held(self) -> str:
         """Whether the bar held, for a reader."""
         if self.bar is None or self.value is None:
             return ""
-        return "yes" if self.value <= self.bar else "**no**"
+        held = self.value >= self.bar if self.at_least else self.value <= self.bar
+        return "yes" if held else "**no**"
 
 
 def best(loop: Callable[[int], object], times: int, *, rounds: int = 5, between: Callable[[], object] = bool) -> float:

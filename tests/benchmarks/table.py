@@ -58,10 +58,9 @@ def measured(group: str) -> Iterator[Row]:
 def cells(row: Row) -> list[str]:
     """One row as text; three significant digits."""
     if row.value is None:
-        return [row.what, "", "", "", row.note]
-    digits = max(0, 2 - len(str(int(abs(row.value)))) + (abs(row.value) >= 1))
-    bar = "" if row.bar is None else f"<= {row.bar:g} {row.unit}"
-    return [row.what, f"{row.value:,.{digits}f} {row.unit}", bar, row.held(), row.note]
+        return [row.what, "", row.promise, "", row.note]
+    digits = max(0, 3 - len(str(int(abs(row.value)))))
+    return [row.what, f"{row.value:,.{digits}f} {row.unit}", row.promise, row.held, row.note]
 
 
 def table(rows: list[list[str]]) -> str:

@@ -45,7 +45,9 @@ def home_faults(config: MonitorConfig, config_dir: Path) -> Iterator[Fault]:
         if not same:
             told = f"names the directory {directory}, but {spell(first[0])} names {first[1]}; there is only one home"
             yield Fault(place, told, needs=(first[0],))
-        elif real == os.path.realpath(config_dir):  # it is made private (0700), and a project is not deadstop's to close
+        elif real == os.path.realpath(
+            config_dir
+        ):  # it is made private (0700), and a project is not deadstop's to close
             yield Fault(place, f"{shown(text)} would make {directory} itself the home; name a directory below it")
 
 

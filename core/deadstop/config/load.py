@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from deadstop.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from deadstop.config.nodes import Node
@@ -20,11 +20,15 @@ FILE_NAME = "deadstop.yaml"
 _NOT_IN_FILES = ("sections", "source")  # fields of MonitorConfig that no file sets
 
 
-def load_config(path: str | os.PathLike[str], *, sections: Mapping[str, type] | None = None) -> MonitorConfig:
+def load_config(
+    path: str | os.PathLike[str],
+    *,
+    sections: Mapping[str, type] | Callable[[list[str]], Mapping[str, type]] | None = None,
+) -> MonitorConfig:
     """Read the YAML file at *path* and return it as a `MonitorConfig`.
 
     *sections* are further top-level keys with the msgspec type each is read into (what plugins add); they end up in
-    `config.sections`. `${VAR}` and `${VAR:default}` in values are filled in from the environment first.
+    `config.sections`; a callable gets the names under `plugins.disable` and returns them. `${VAR}` and `${VAR:default}` in values are filled in from the environment first.
 
     Raises FileNotFoundError where there is no such file, and ConfigError, which lists every problem as
     `deadstop.yaml:12: kill_switch.policies[0].metric: unknown metric 'x'`, for everything else that is wrong.
@@ -38,12 +42,25 @@ def load_config(path: str | os.PathLike[str], *, sections: Mapping[str, type] | 
     tree = read_tree(_read(name), report)
     if tree is None:
         raise ConfigError(report.messages())
-    config = _typed(interpolate(tree, (), report), sections or {}, report)
+    tree = interpolate(tree, (), report)
+    added = sections(_disabled(tree)) if callable(sections) else sections or {}
+    config = _typed(tree, added, report)
     config.source = os.path.abspath(name)  # noqa: PTH100 - pathlib is not needed for the rest
     _check(config, report)
     if problems := report.messages():
         raise ConfigError(problems)
     return config
+
+
+def _disabled(tree: Node) -> list[str]:
+    """Return what the file says under `plugins.disable`: needed before plugins are asked what else it may say."""
+    from deadstop.config import nodes
+
+    for key in ("plugins", "disable"):
+        if not isinstance(tree, nodes.Mapping) or key not in tree.entries:
+            return []
+        tree = tree.entries[key][1]
+    return [item.text for item in getattr(tree, "items", []) if isinstance(item, nodes.Scalar)]
 
 
 def find_config(start: str | os.PathLike[str] | None = None) -> Path | None:

@@ -34,4 +34,7 @@ def not_built_faults(config: MonitorConfig) -> Iterator[Fault]:
     """Yield the same as faults, which know their place."""
     for place, asked, what in _NOT_BUILT:
         if asked(config):
-            yield Fault(place, f"{what} are not built in this version; remove the {'setting' if place[-1] == 'path' else 'section'}")
+            yield Fault(
+                place,
+                f"{what} are not built in this version; remove the {'setting' if place[-1] == 'path' else 'section'}",
+            )

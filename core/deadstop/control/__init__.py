@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from deadstop.control.nearest import suggest
     from deadstop.control.processes import ProcessRow
     from deadstop.control.table import ControlTable, Row
+    from deadstop.isolation import Isolation
 
 __all__ = [
     "ControlStore",
@@ -67,6 +68,7 @@ class ControlStore(Protocol):
     view: memoryview
     seen: int
     table: ControlTable
+    isolation: Isolation
     interval: float
     facts: Callable[[], dict[str, Any]] | None
 

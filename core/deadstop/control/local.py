@@ -304,6 +304,7 @@ class LocalControl:
 
     def _remap(self) -> None:
         """Map the word again. Steps that look meanwhile wait for the new table: `seen` can't match."""
+        self.isolation.note("control word", "the file was replaced or cut; it is mapped again")
         with self._reload_lock:
             self.word.remap(generation=self.generation, everything=self.everything)
             self.seen = -1

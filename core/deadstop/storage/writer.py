@@ -128,7 +128,7 @@ class EventWriter:
         self._bytes += size
         self._queue.append((event, size, position))
         self.wake()
-        if not self._failing and not self._is_writer() and not on_event_loop():
+        if not (self._failing or self._is_writer() or on_event_loop() or sys.is_finalizing()):
             position.wait(_DURABLE_WAIT)
 
     def wake(self) -> None:
@@ -147,7 +147,7 @@ class EventWriter:
     def wait_for(self, position: Position, timeout: float = 2.0) -> bool:
         """Wait until everything before *position* is stored. False: it could not be, or took more than *timeout* s."""
         self.wake()
-        return position.wait(0.0 if self._is_writer() else timeout)
+        return position.wait(0.0 if self._is_writer() or sys.is_finalizing() else timeout)
 
     def drain(self, timeout: float = 2.0) -> bool:
         """Wait until everything appended before is stored and was offered to the sinks. False: as in `wait_for`."""

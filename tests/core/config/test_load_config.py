@@ -292,3 +292,15 @@ def test_a_deleted_working_directory_finds_nothing(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert find_config() is None
+
+
+def test_who_adds_sections_is_told_first_which_plugins_are_disabled(tmp_path: Path) -> None:
+    path = tmp_path / "deadstop.yaml"
+    path.write_text("plugins: {disable: [one, two]}\n")
+    told: list[list[str]] = []
+
+    def sections(disabled: list[str]) -> dict[str, type]:
+        told.append(disabled)
+        return {}
+
+    assert load_config(path, sections=sections).plugins.disable == told[0] == ["one", "two"]

@@ -167,7 +167,9 @@ class _Loop:
         self._survives: tuple[type[Exception], ...] = (Exception,) if tolerant else ()
 
     def _side_by_side(self, answer: Any) -> Runnable[Any, Any]:
-        calls = {call["id"]: RunnableLambda(lambda _, c=call: c) | self._tools[call["name"]] for call in answer.tool_calls}
+        calls = {
+            call["id"]: RunnableLambda(lambda _, c=call: c) | self._tools[call["name"]] for call in answer.tool_calls
+        }
         return RunnableParallel(cast("dict[str, Any]", calls))
 
     def answer(self, prompt: str, config: RunnableConfig) -> str:

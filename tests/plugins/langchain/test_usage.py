@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import set_llm_cache
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, chat_models
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_drivers import chat_model
@@ -117,7 +118,9 @@ def test_a_stream_without_usage_is_estimated_from_its_chunks(monitor: Monitor, s
     """With a base_url of one's own langchain-openai asks for no usage in streams."""
     server.says(Turn("one two three four five"))
     model = chat_model(server.base_url, stream_usage=False)
-    text = "".join(str(chunk.content) for chunk in model.stream("hi", {"callbacks": [DeadstopCallbackHandler(monitor)]}))
+    text = "".join(
+        str(chunk.content) for chunk in model.stream("hi", {"callbacks": [DeadstopCallbackHandler(monitor)]})
+    )
     assert text == "one two three four five"
     row = steps(monitor, "model")[0]
     assert (row["data"]["usage"]["output_tokens"], row["data"]["usage_estimated"]) == (5, True)
@@ -142,6 +145,7 @@ def cache() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("cache")
+@pytest.mark.skipif("total_cost" not in inspect.getsource(chat_models), reason="this langchain-core does not tell hits")
 def test_a_cached_generation_is_not_billed_twice(monitor: Monitor, server: ContractServer) -> None:
     """The second call is answered from the cache: told as a call, with no tokens and no cost."""
     handler = DeadstopCallbackHandler(monitor, cost_per_1k_input=1.0, cost_per_1k_output=1.0)
@@ -158,6 +162,8 @@ def test_a_cached_generation_is_not_billed_twice(monitor: Monitor, server: Contr
 def test_usage_is_copied_before_anybody_changes_it(monitor: Monitor) -> None:
     """LangChain changes results later: what was told stays told."""
     metadata = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
-    answer = Telling(message={"usage_metadata": metadata}).invoke("hi", {"callbacks": [DeadstopCallbackHandler(monitor)]})
+    answer = Telling(message={"usage_metadata": metadata}).invoke(
+        "hi", {"callbacks": [DeadstopCallbackHandler(monitor)]}
+    )
     answer.usage_metadata["output_tokens"] = 999
     assert steps(monitor, "model")[0]["data"]["usage"] == {"input_tokens": 1, "output_tokens": 2}
