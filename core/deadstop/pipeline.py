@@ -243,7 +243,7 @@ class Pipeline:
             scope.seen = self.control.seen
 
     def _stands(self, latch: Latch) -> Verdict | None:
-        """Return the verdict of *latch* if it is closed; once the word has moved, kills and pauses are looked up again."""
+        """Return the verdict of *latch* if it is closed; kills and pauses are looked up again once the word moved."""
         verdict = latch.verdict
         if verdict is None or latch.holds(self.control.seen):
             return verdict

@@ -28,7 +28,8 @@ def load_config(
     """Read the YAML file at *path* and return it as a `MonitorConfig`.
 
     *sections* are further top-level keys with the msgspec type each is read into (what plugins add); they end up in
-    `config.sections`; a callable gets the names under `plugins.disable` and returns them. `${VAR}` and `${VAR:default}` in values are filled in from the environment first.
+    `config.sections`. A callable gets the names under `plugins.disable` and returns them. `${VAR}` and `${VAR:default}`
+    in values are filled in from the environment first.
 
     Raises FileNotFoundError where there is no such file, and ConfigError, which lists every problem as
     `deadstop.yaml:12: kill_switch.policies[0].metric: unknown metric 'x'`, for everything else that is wrong.
