@@ -10,13 +10,27 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from deadstop import scopes
 from deadstop.errors import AgentStopped, StepDenied, native_stop
-from deadstop.scopes import here
+from deadstop.scopes import Scope, here
 from deadstop.steps import Step, StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-    from deadstop.scopes import Scope
+
+__all__ = [
+    "Open",
+    "OpenSteps",
+    "Patches",
+    "Scope",
+    "attach",
+    "attached",
+    "detach",
+    "guarded",
+    "here",
+    "nearest_parent",
+    "raise_at_boundary",
+    "step_out",
+]
 
 K = TypeVar("K", bound="Hashable")
 F = TypeVar("F", bound="Callable[..., Any]")
@@ -64,7 +78,7 @@ class Open(NamedTuple):
     """
 
     step: Step
-    root: Hashable
+    root: Any
     own: bool
     task: Any
     by: object = None

@@ -95,7 +95,7 @@ def deadstop_unconfigure(monitor: Monitor) -> None:
 
 @hookspec
 def deadstop_before_step(step: Step) -> None:
-    """Hot, before the judges: enrich *step* (`step.data`, `step.estimate_usd`, ...). What it raises is isolated."""
+    """Hot, before the judges: enrich *step* (`step.data`, `step.facts`). What it raises is isolated."""
 
 
 @hookspec

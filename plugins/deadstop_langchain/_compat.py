@@ -23,7 +23,7 @@ def graph_aware(handler: type[H]) -> type[H]:
     LangGraph (1.1.10 and later) delivers them only to subclasses of its GraphCallbackHandler. Importing that costs a
     second, so it is done only where langgraph is imported already.
     """
-    return cast("type[H]", _graph_aware(cast("Any", handler))) if "langgraph" in sys.modules else handler
+    return cast("type[H]", _graph_aware(cast("Any", handler))) if "langgraph.errors" in sys.modules else handler
 
 
 @functools.cache
@@ -41,7 +41,7 @@ def stop_family() -> Mapping[type[AgentStopped], type[AgentStopped]] | None:
     GraphBubbleUp passes RetryPolicy, error handlers, ToolNode and (langchain >= 1.3.12) the retry middleware, which all
     swallow or repeat an ordinary Exception.
     """
-    return _family() if "langgraph" in sys.modules else None
+    return _family() if "langgraph.errors" in sys.modules else None
 
 
 @functools.cache

@@ -9,9 +9,8 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from langchain_core.callbacks import BaseCallbackHandler
 
-from deadstop import AgentEvent, AgentStopped, StepKind
-from deadstop.adapters import OpenSteps, guarded, nearest_parent, raise_at_boundary, step_out
-from deadstop.scopes import here
+from deadstop import AgentEvent, AgentStopped, Step, StepKind
+from deadstop.adapters import OpenSteps, Scope, guarded, here, nearest_parent, raise_at_boundary, step_out
 from deadstop.sli import Sli, TaskRecord
 from deadstop_langchain import _compat
 from deadstop_langchain.usage import read_usage
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
     from langchain_core.outputs import LLMResult
 
-    from deadstop import Monitor, Step
+    from deadstop import Monitor
     from deadstop.homes import OpenHome
 
 FRAMEWORK = {"framework": "langchain"}
@@ -55,7 +54,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     raise_error = True
     run_inline = True
 
-    def __new__(cls, *_: Any, **__: Any) -> DeadstopCallbackHandler:
+    def __new__(cls, *_: Any, **__: Any) -> DeadstopCallbackHandler:  # noqa: D102 - see graph_aware
         return object.__new__(_compat.graph_aware(cls))
 
     def __init__(
@@ -100,7 +99,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         if any(tag.startswith("graph:step:") for tag in tags or ()):
             agent = own or (parent.agent if said else name)
             self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent)
-        elif own or (parent.kind is StepKind.TOOL and _is_named(name)):
+        elif own or (_is_named(name) and _is_tool(nearest_parent(parent))):
             self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=own or name)
         else:
             self._steps.stand_in(run_id.int, _key(parent_run_id))
@@ -383,6 +382,11 @@ def _name(serialized: Mapping[str, Any] | None, default: str) -> str:
     """Return the name in *serialized*, which is None for most chains by now."""
     serialized = serialized or {}
     return str(serialized.get("name") or (serialized.get("id") or [default])[-1])
+
+
+def _is_tool(scope: Scope | None) -> bool:
+    """Whether *scope* is a tool's call. Before langchain-core 1 a tool's config names the node around it."""
+    return isinstance(scope, Step) and scope.kind is StepKind.TOOL
 
 
 def _is_named(name: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deadstop import hookimpl
+from deadstop import MissingExtra, hookimpl
 from deadstop.specs import AdapterSpec
 from deadstop_langgraph.by_hand import LangGraphAdapter
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from deadstop_langchain import DeadstopCallbackHandler
 
 __all__ = ["DeadstopCallbackHandler", "LangGraphAdapter"]
+
+NEEDS = "langgraph>=0.4.8,<2"
 
 
 @hookimpl
@@ -28,7 +30,7 @@ def deadstop_adapters() -> Iterable[AdapterSpec]:
         load="deadstop_langchain.attach:ProcessHandler",
         same_as="langchain",
         extra="langgraph",
-        needs="langgraph>=0.4.8,<2",
+        needs=NEEDS,
         imports=("langchain_core", "langgraph"),
     )
 
@@ -38,4 +40,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import deadstop_langchain
 
-    return deadstop_langchain.DeadstopCallbackHandler
+    try:
+        return deadstop_langchain.DeadstopCallbackHandler
+    except MissingExtra as missing:
+        raise MissingExtra(extra="langgraph", needs=NEEDS) from missing

@@ -1,4 +1,4 @@
-"""Shared fixtures of the core's tests: a Monitor on a home of its own, and no isolated failure that nobody looked at."""
+"""Fixtures of the core's tests: a Monitor on a home of its own, and no isolated failure that nobody looked at."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ class ContractServer(ScriptedModelServer):
 
     def __init__(self) -> None:
         self.turns: Callable[[ModelRequest], Turn] = lambda _: Turn("nobody has set a script")
-        super().__init__(lambda request: self.turns(request))
+        super().__init__(lambda request: self.turns(request))  # noqa: PLW0108 - `turns` changes
 
     def says(self, script: Turn | Callable[[ModelRequest], Turn]) -> None:
         """Forget all requests, and answer from *script*."""

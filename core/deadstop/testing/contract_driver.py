@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from deadstop.monitor import Monitor
@@ -68,7 +68,8 @@ class AdapterDriver(Protocol):
     - `absent`: scenario -> why this framework can't have it; skipped with that reason. `later`: scenario -> what is
       missing; expected to fail, and a failure if it passes. Keys are test names without `test_`, alone or with a mode:
       "fallbacks", "fallbacks[astream]".
-    - `tells_call_ids`: whether the framework tells its hooks the ids of tool calls.
+    - `tells_call_ids`: whether the framework tells its hooks the ids of tool calls. `tells_token_details`: whether it
+      tells how many tokens were cached, and how many were reasoning.
     """
 
     modes: Sequence[Mode]
@@ -78,7 +79,8 @@ class AdapterDriver(Protocol):
     packages: Sequence[str] = ()
     absent: Mapping[str, str] = {}
     later: Mapping[str, str] = {}
-    tells_call_ids: bool = True
+    untold: Collection[Literal["call_ids", "token_details"]] = ()
+    tells_token_details: bool = True
 
     def attached(self, monitor: Monitor, way: str) -> AbstractContextManager[Any]:
         """Attach the adapter for *monitor* in this *way* inside the block; what the block yields is handed to `run`."""

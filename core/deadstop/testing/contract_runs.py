@@ -8,6 +8,7 @@ import functools
 import inspect
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as TooLong
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ class Running:
         """Wait for the end. AssertionError if it takes longer than *limit* seconds."""
         try:
             return self._future.result(limit)
-        except TimeoutError:
+        except TooLong:  # the builtin one from Python 3.11 on
             self._future.cancel()
             raise AssertionError(f"the run hangs: no end within {limit} s") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from deadstop.events import Usage
@@ -26,7 +27,8 @@ def usage_of(turn: int) -> Usage:
     return Usage(input_tokens=100 + turn, output_tokens=20 + turn, cached_tokens=7, reasoning_tokens=3)
 
 
-class Worker(NamedTuple):
+@dataclass(frozen=True)
+class Worker:
     """A model that calls its tools *turns* times and then says `answer`; each call is a request of `seconds`.
 
     `parallel` tools are called at once in each turn. Ids of calls are fixed, so that two runs can be compared.
@@ -38,6 +40,7 @@ class Worker(NamedTuple):
     answer: str = "all the work is done"
 
     def __call__(self, request: ModelRequest) -> Turn:
+        """Return the next turn of the conversation in *request*."""
         results = turns_of(request)
         turn = results // len(self.parallel)
         if turn >= self.turns:
@@ -46,7 +49,8 @@ class Worker(NamedTuple):
         return Turn(tool_calls=calls, delay=self.seconds, usage=usage_of(results))
 
 
-class Boss(NamedTuple):
+@dataclass(frozen=True)
+class Boss:
     """A model that gives the member agent one task, and repeats what it was told. The member's model is `member`."""
 
     member: str
@@ -54,6 +58,7 @@ class Boss(NamedTuple):
     answer: str = "the member has done it"
 
     def __call__(self, request: ModelRequest) -> Turn:
+        """Return the next turn, of the boss or of its member."""
         if request.model == f"model-of-{self.member}":
             return self.works(request)
         results = turns_of(request)

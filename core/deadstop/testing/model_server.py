@@ -11,7 +11,9 @@ with ScriptedModelServer(script) as server:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from typing_extensions import Self
 
 from deadstop.testing.http_listener import HttpListener
 from deadstop.testing.model_api import ModelApi
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OK = Turn("ok")
+
+
+S = TypeVar("S", bound="ScriptedModelServer")
 
 
 class ScriptedModelServer:
@@ -79,7 +84,7 @@ class ScriptedModelServer:
         if listener is not None:
             listener.stop(timeout)
 
-    def __enter__(self) -> ScriptedModelServer:  # noqa: PYI034 - `Self` is not in Python 3.10
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -37,7 +37,7 @@ class RawClient:
         self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=SOON)
         self.seen = b""
 
-    def __enter__(self) -> RawClient:  # noqa: PYI034 - `Self` is not in Python 3.10
+    def __enter__(self) -> RawClient:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -44,7 +44,8 @@ def test_every_childs_events_are_stored_once(monitor: Monitor) -> None:
             monitor.begin(TOOL, f"t{n}").end()
         assert monitor.drain(5)
 
-    assert all([succeeded(pid) for pid in [in_child(work) for _ in range(4)]])
+    children = [in_child(work) for _ in range(4)]
+    assert [succeeded(pid) for pid in children] == [True] * 4
     names = [row["name"] for row in monitor.get_events(limit=None)]
     assert len(names) == 4 * 200 + 1
     assert names.count("before") == 1

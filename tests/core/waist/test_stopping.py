@@ -92,7 +92,7 @@ def test_a_step_belongs_to_every_agent_on_its_path(monitor: Monitor) -> None:
 
 def test_a_swallowed_stop_refuses_every_later_step_and_leaves_the_run(monitor: Monitor) -> None:
     refused = 0
-    with pytest.raises(AgentKilled), monitor.run("job"):  # noqa: PT012
+    with pytest.raises(AgentKilled), monitor.run("job"):
         monitor.kill_agent("default", "enough")
         for _ in range(5):
             try:
@@ -103,7 +103,7 @@ def test_a_swallowed_stop_refuses_every_later_step_and_leaves_the_run(monitor: M
 
 
 def test_a_stop_hidden_in_a_cause_or_a_group_leaves_the_run_as_itself(monitor: Monitor) -> None:
-    with pytest.raises(AgentKilled) as caught, monitor.run():  # noqa: PT012
+    with pytest.raises(AgentKilled) as caught, monitor.run():
         monitor.kill_agent("default")
         try:
             monitor.begin(MODEL, "m")
@@ -139,14 +139,14 @@ def test_a_kill_after_the_last_step_throws_no_answer_away(monitor: Monitor) -> N
 
 
 def test_an_error_of_the_users_own_passes_when_nothing_was_refused(monitor: Monitor) -> None:
-    with pytest.raises(KeyError), monitor.run():  # noqa: PT012
+    with pytest.raises(KeyError), monitor.run():
         monitor.kill_agent("default", "unseen")
         raise KeyError("mine")
 
 
 @pytest.mark.parametrize("other", [KeyboardInterrupt, SystemExit, asyncio.CancelledError])
 def test_interrupts_and_cancellations_win_over_a_stop(monitor: Monitor, other: type[BaseException]) -> None:
-    with pytest.raises(other), monitor.run():  # noqa: PT012
+    with pytest.raises(other), monitor.run():
         monitor.kill_agent("default")
         with pytest.raises(AgentKilled):
             monitor.begin(MODEL, "m")
@@ -163,7 +163,7 @@ def test_a_revive_opens_the_latch_of_the_same_run(monitor: Monitor) -> None:
 
 
 def test_an_unrelated_kill_does_not_open_the_latch(monitor: Monitor) -> None:
-    with pytest.raises(AgentKilled), monitor.run():  # noqa: PT012
+    with pytest.raises(AgentKilled), monitor.run():
         monitor.kill_agent("default")
         with pytest.raises(AgentKilled):
             monitor.begin(MODEL, "m")
@@ -213,7 +213,7 @@ def test_a_stream_is_cut_at_its_next_chunk(monitor: Monitor) -> None:
 
 
 def test_a_refusal_below_cuts_the_streams_of_the_same_run(monitor: Monitor) -> None:
-    with pytest.raises(AgentKilled), monitor.run():  # noqa: PT012
+    with pytest.raises(AgentKilled), monitor.run():
         stream = monitor.begin(MODEL, "m", agent="a")
         stream.tick()
         monitor.kill_agent("b")
@@ -225,7 +225,7 @@ def test_a_refusal_below_cuts_the_streams_of_the_same_run(monitor: Monitor) -> N
 
 def test_a_loop_of_the_users_own_can_check(monitor: Monitor) -> None:
     monitor.check()
-    with pytest.raises(AgentKilled), monitor.agent("a"):  # noqa: PT012
+    with pytest.raises(AgentKilled), monitor.agent("a"):
         monitor.check()
         monitor.kill_agent("a")
         monitor.check()
@@ -245,7 +245,7 @@ def test_deny_refuses_one_tool_and_the_run_goes_on(tmp_path: Path) -> None:
 
 def test_deny_of_a_model_call_stops_the_run(tmp_path: Path) -> None:
     monitor, _ = with_judge(tmp_path, lambda s: Verdict(Action.DENY, "models", "no") if s.kind is MODEL else None)
-    with monitor, pytest.raises(AgentStopped), monitor.run():  # noqa: PT012
+    with monitor, pytest.raises(AgentStopped), monitor.run():
         with pytest.raises(AgentStopped):
             monitor.begin(MODEL, "m")
         monitor.begin(TOOL, "t")
@@ -338,7 +338,7 @@ class TestMembers:
 
     def test_with_continue_its_caller_gets_a_refusal_and_goes_on(self, tmp_path: Path) -> None:
         with self.monitor(tmp_path, "continue") as monitor, monitor.agent("boss"):
-            with pytest.raises(AgentKilled, match="member killed"), monitor.agent("member"):  # noqa: PT012
+            with pytest.raises(AgentKilled, match="member killed"), monitor.agent("member"):
                 monitor.kill_agent("member")
                 with pytest.raises(AgentKilled):
                     monitor.begin(MODEL, "m")  # the member swallows it: the end of its block is its boundary

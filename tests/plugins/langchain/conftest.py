@@ -24,10 +24,13 @@ os.environ["LANGSMITH_TRACING"] = os.environ["LANGCHAIN_TRACING_V2"] = "false"
 def pytest_configure(config: pytest.Config) -> None:
     """Two things that LangChain and httpx leave behind whenever a callback raises in an async run, ours or another."""
     # The calls of all handlers are made before the first is awaited: one that stops leaves the others unawaited.
-    config.addinivalue_line("filterwarnings", "ignore:coroutine 'ahandle_event' was never awaited:RuntimeWarning")
     # A stream that is cut is not closed but collected, its nested generators all at once.
-    ignored = "Exception ignored in. <async_generator object Response.aiter"
-    config.addinivalue_line("filterwarnings", f"ignore:{ignored}:pytest.PytestUnraisableExceptionWarning")
+    for ignored in (
+        "coroutine 'ahandle_event' was never awaited:RuntimeWarning",
+        "Exception ignored in. <coroutine object ahandle_event:pytest.PytestUnraisableExceptionWarning",
+        "Exception ignored in. <async_generator object:pytest.PytestUnraisableExceptionWarning",
+    ):
+        config.addinivalue_line("filterwarnings", f"ignore:{ignored}")
 
 
 @pytest.fixture

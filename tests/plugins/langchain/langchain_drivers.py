@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.messages import ai as messages_ai
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableGenerator, RunnableLambda, RunnableParallel
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_openai import ChatOpenAI
@@ -49,7 +51,11 @@ class LangChainDriver(AdapterDriver):
     ways = ("handler", "attach")
     reach = "cut"
     plugins = (deadstop_langchain,)
+    untold = (
+        () if version("langchain-openai") >= "0.2.3" else ("token_details",)
+    )  # nor did its first versions know them
     packages = ("langchain_core", "langgraph", "langchain", "langchain_openai", "openai")
+    tells_token_details = hasattr(messages_ai, "InputTokenDetails")  # langchain-core 0.3.9 and what came with it
     later = {
         "silent_stream": "needs the transport guard (sync) or a race with the kill (async): nothing comes, no callback",
         "sdk_retries": "needs the transport guard: no callback comes between two tries of the client",

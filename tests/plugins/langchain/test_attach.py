@@ -147,7 +147,7 @@ def test_a_forgotten_monitor_is_collected(tmp_path: Path) -> None:
 def test_on_python_310_only_attaching_reaches_a_model_called_without_config(
     monitor: Monitor, server: ContractServer
 ) -> None:
-    """An async function that calls a model without handing the config on: the handler of the config never hears of it."""
+    """An async function calls a model without the config: its handler never hears of it."""
     model = chat_model(server.base_url)
 
     async def ask(text: str) -> Any:

@@ -17,7 +17,7 @@ class TestChain(AdapterContract):
     """A chain without a graph."""
 
     driver = ChainDriver()
-    kills = 3
+    kills = 2
     runs = 200
 
 
@@ -35,6 +35,7 @@ if HAS_GRAPHS:
         """A graph made by hand."""
 
         driver = GraphDriver()
+        kills = 3
 
     class TestGraphDetached(DetachedContract):
         """The suite on a graph, checked in every mode."""
@@ -48,7 +49,7 @@ if HAS_AGENTS:
         """LangChain's own agent."""
 
         driver = CreateAgentDriver()
-        kills = 3
+        kills = 2
         runs = 200
 
     class TestCreateAgentDetached(DetachedContract):

@@ -125,7 +125,7 @@ def test_a_model_that_fails_is_an_error_and_the_caller_gets_its_exception(
 
 @pytest.mark.parametrize("kind", ["batch", "abatch"])
 def test_each_of_a_batch_is_a_run_of_its_own(kind: str, monitor: Monitor, server: ContractServer) -> None:
-    """Three inputs, three runs; killed before, the batch raises; killed on its way, it returns stops if it is asked to."""
+    """Three inputs, three runs; killed before, the batch raises; killed on its way, it returns stops if asked to."""
     chain = RunnableLambda(lambda q: monitor.kill_agent("batch", "enough") or q if q == "c" else q) | chat_model(
         server.base_url
     )
