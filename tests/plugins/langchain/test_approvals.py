@@ -59,6 +59,29 @@ def test_an_interrupt_is_a_request_and_its_answer_a_response(way: str, monitor: 
     assert open_steps(monitor) == 0
 
 
+def test_an_interrupt_inside_a_sub_graph_is_one_request(monitor: Monitor) -> None:
+    """It passes through the nodes of both graphs: asked once, answered once."""
+    monitor.attach("langchain")
+
+    def ask(_: MessagesState) -> dict[str, Any]:
+        return {"messages": [("ai", f"they said {interrupt('may I?')}")]}
+
+    inner: Any = StateGraph(MessagesState)
+    inner.add_node("ask", ask)
+    inner.add_edge(START, "ask")
+    outer: Any = StateGraph(MessagesState)
+    outer.add_node("desk", inner.compile())
+    outer.add_edge(START, "desk")
+    graph = outer.compile(name="office", checkpointer=InMemorySaver())
+    graph.invoke({"messages": []}, CONFIG)
+    asked = types(monitor, "approval_request")
+    assert [row["agents"] for row in asked] == [["office", "desk", "ask"]]
+    result = graph.invoke(Command(resume="yes"), CONFIG)
+    assert [message.content for message in result["messages"]] == ["they said yes"]
+    assert len(types(monitor, "approval_response")) == 1
+    assert types(monitor, "error", "denial") == []
+
+
 @pytest.mark.skipif(importlib.util.find_spec("langgraph.callbacks") is None, reason="this langgraph does not tell")
 def test_a_breakpoint_is_a_request_too(monitor: Monitor) -> None:
     """`interrupt_before` stops the graph without any node being asked. LangGraph tells handlers of the config only."""
