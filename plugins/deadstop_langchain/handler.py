@@ -33,11 +33,12 @@ _open_steps: WeakKeyDictionary[OpenHome, OpenSteps[int]] = WeakKeyDictionary()
 
 @dataclass
 class _Task:
-    """What one root run has shown so far: its record, whose model was called last, and how many turns are open."""
+    """What one root run has shown so far: its record, whose model was called last, how many turns are open, who asks."""
 
     record: TaskRecord
     agent: str | None = None
     turns: int = 0
+    asking: Step | None = None
 
 
 class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
@@ -120,10 +121,20 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     @guarded
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         """End the step; at the root, raise the stop that *error* hides. An interrupt is no error."""
-        if _compat.is_interrupt(error) and (step := self._steps.get(run_id.int)) is not None:
+        if _compat.is_interrupt(error):
+            self._ask(run_id, error)
+        self._end(run_id, error)
+
+    def _ask(self, run_id: UUID, error: BaseException) -> None:
+        """An interrupt passes through every node around the one that asks: told once, by the innermost."""
+        entry = self._steps.entry(run_id.int)
+        if entry is None:
+            return
+        step, asking = entry.step, entry.task.asking
+        if asking is None or (step is not asking and step not in asking.steps_around()):
+            entry.task.asking = step
             asked = error.args[0] if error.args and isinstance(error.args[0], (list, tuple)) else ()
             self._approval("approval_request", step.agent or step.name, {"interrupts": len(asked)})
-        self._end(run_id, error)
 
     # -- model calls ---------------------------------------------------------------------------------------------
 

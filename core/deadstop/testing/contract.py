@@ -34,7 +34,7 @@ class AdapterContract(StopScenarios, HarmlessScenarios):
     """Inherit, name the class `Test...`, and set `driver`. Every scenario runs in each mode and way of the driver.
 
     A request counts as made *after* a kill when the server logged its arrival later than the return of `kill()` plus
-    5 ms. Kills come at random but repeatable moments, and at least one request has to come before them. A run that does
+    5 ms (see `Case.expect_nothing_after`). Kills come at random but repeatable moments, and at least one request has to come before them. A run that does
     not end within 20 s fails. `DetachedContract` checks the suite itself.
     """
 

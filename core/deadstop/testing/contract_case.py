@@ -17,6 +17,7 @@ from deadstop.testing.contract_runs import Consumer, Outcome, Running
 from deadstop.testing.contract_scripts import Toolbox, Worker
 from deadstop.testing.model_script import Turn
 from deadstop.testing.model_server import ScriptedModelServer
+from deadstop.verdicts import StepKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from deadstop.testing.request_log import RequestLog
 
 GRACE = 0.005
-"""Seconds after `kill()` has returned in which a request may still arrive: it was on its way."""
+"""Seconds after `kill()` has returned in which a request may still arrive."""
+
+ON_ITS_WAY = 0.1
+"""Seconds in which a request may arrive whose step had begun before the kill."""
 
 SOON = 5.0
 """Seconds in which what happens in the background has to have happened."""
@@ -127,6 +131,7 @@ class Case:
         """Forget all requests and tool calls, and let the model answer from *script*."""
         self.server.says(script)
         self.tools.calls.clear()
+        self.probe.judged.clear()
 
     def plan(self, name: str = "worker", *, tools: bool = True, **more: Any) -> AgentPlan:
         """Return the plan of an agent with the scenario's tools, whose model is named after it."""
@@ -186,16 +191,29 @@ class Case:
         assert agent is None or error.agent == agent, f"the stop names {error.agent!r}, not {agent!r}"
         return error
 
-    def expect_nothing_after(self, killed: float) -> None:
-        """No request, and no tool call, later than the moment *killed*; at least one request before."""
-        deadline = killed + GRACE
-        while time.monotonic() < deadline + GRACE:  # what was on its way has to have arrived
+    def expect_nothing_after(self, killed: float, session: str | None = None) -> None:
+        """No request, and no tool call, later than the moment *killed*; at least one request before.
+
+        One whose step had begun before the kill was on its way: on a loaded machine it takes longer than the grace,
+        and is excused for a tenth of a second. *session* is the only one that was killed; its prompt names it.
+        """
+        while time.monotonic() < killed + 4 * GRACE:
             time.sleep(GRACE)
-        after, before = self.server.count(after=deadline), self.server.count() - self.server.count(after=killed)
-        assert before >= 1, "the kill came before the first request: the scenario shows nothing"
-        assert after == 0, f"{after} requests after the kill"
-        calls = self.tools.began_after(deadline)
-        assert calls == 0, f"{calls} tool calls after the kill"
+        requests = [log for log in self.server.requests if session is None or session in str(log.body)]
+        assert any(log.arrived <= killed for log in requests), (
+            "the kill came before the first request: it shows nothing"
+        )
+        self._expect_none_late("requests", [log.arrived for log in requests], killed, StepKind.MODEL, session)
+        if session is None:
+            self._expect_none_late("tool calls", [call.began for call in self.tools.calls], killed, StepKind.TOOL)
+
+    def _expect_none_late(
+        self, what: str, moments: list[float], killed: float, kind: StepKind, session: str | None = None
+    ) -> None:
+        late = [moment - killed for moment in moments if moment > killed + GRACE]
+        on_their_way = max(0, self.probe.begun_by(killed, kind, session) - (len(moments) - len(late)))
+        excused = len(late) <= on_their_way and all(delay <= ON_ITS_WAY for delay in late)
+        assert excused, f"{len(late)} {what} after the kill, the last {1000 * max(late):.0f} ms after it"
 
     def expect_answer(self, outcome: Outcome, answer: str) -> None:
         """The run ended with *answer* and nothing else."""

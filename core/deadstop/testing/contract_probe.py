@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
 
@@ -14,16 +15,31 @@ if TYPE_CHECKING:
 
     from deadstop.events import AgentEvent
     from deadstop.steps import Step
+    from deadstop.verdicts import StepKind
 
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
+class Judged(NamedTuple):
+    """A step that no other judge has refused, and when (`time.monotonic()`)."""
+
+    kind: StepKind
+    moment: float
+    session: str | None
+
+
 class Probe:
-    """Calls `on_step` with every step that is judged; while it is `broken`, each of its hooks raises."""
+    """Notes every step that is judged, and calls `on_step` with it; while it is `broken`, each of its hooks raises."""
 
     def __init__(self) -> None:
         self.on_step: Callable[[Step], None] | None = None
         self.broken = False
+        self.judged: list[Judged] = []
+
+    def begun_by(self, moment: float, kind: StepKind, session: str | None = None) -> int:
+        """Return how many steps of *kind* (of one session) had been judged before *moment*."""
+        known = [step for step in list(self.judged) if session is None or step.session == session]
+        return sum(step.kind is kind and step.moment <= moment for step in known)
 
     def _break(self) -> None:
         if self.broken:
@@ -36,7 +52,8 @@ class Probe:
 
     @hookimpl
     def deadstop_judge(self, step: Step) -> None:
-        """Break, or look at the step."""
+        """Note the step, and break or look at it."""
+        self.judged.append(Judged(step.kind, time.monotonic(), step.session_id))
         self._break()
         if self.on_step is not None:
             self.on_step(step)

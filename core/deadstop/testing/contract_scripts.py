@@ -103,10 +103,6 @@ class Toolbox:
 
         return work, check
 
-    def began_after(self, moment: float) -> int:
-        """Return how many calls began later than *moment* (`time.monotonic()`)."""
-        return sum(call.began > moment for call in list(self.calls))
-
     def _called(self, tool: str, n: int) -> str:
         with self._lock:
             self.calls.append(ToolCall(tool, time.monotonic()))

@@ -6,7 +6,7 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING
 
-from deadstop.testing.contract_case import GRACE, SOON, Case, ContractServer, Killer, eventually
+from deadstop.testing.contract_case import SOON, Case, ContractServer, Killer, eventually
 from deadstop.testing.contract_scenario import scenario
 from deadstop.testing.contract_scripts import Boss, Worker, long_answer
 from deadstop.testing.model_script import Turn
@@ -127,8 +127,7 @@ class StopScenarios:
             killed = killer.wait()
             case.monitor.revive(None, "doomed")
             case.expect_stop(doomed, "this session only")
-            late = [log for log in case.server.requests if log.arrived > killed + GRACE and _of_the_doomed(log)]
-            assert not late, f"{len(late)} requests of the killed session after its kill"
+            case.expect_nothing_after(killed, session="doomed")
             case.expect_answer(spared, script.answer)
 
     @scenario(stops=True, streams=True, reach="cut")

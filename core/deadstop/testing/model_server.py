@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from typing_extensions import Self
-
 from deadstop.testing.http_listener import HttpListener
 from deadstop.testing.model_api import ModelApi
 from deadstop.testing.model_script import Script, Turn, script_function
@@ -54,7 +52,7 @@ class ScriptedModelServer:
         port: int = 0,
         repeat_last: bool = True,
         models: Sequence[str] = ("scripted-model",),
-        on_request: Callable[[RequestLog], None] | None = None,
+        on_request: Callable[[RequestLog], object] | None = None,
     ) -> None:
         self._port = port
         self._journal = Journal()
@@ -66,7 +64,7 @@ class ScriptedModelServer:
             failed=self._failed,
         )
         self._listener: HttpListener | None = None
-        self.on_request = on_request
+        self.on_request: Callable[[RequestLog], object] | None = on_request
         self.failures: list[Exception] = []
 
     def start(self) -> None:
@@ -84,7 +82,7 @@ class ScriptedModelServer:
         if listener is not None:
             listener.stop(timeout)
 
-    def __enter__(self) -> Self:
+    def __enter__(self: S) -> S:
         self.start()
         return self
 
