@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakSet
 
 from langchain_core.callbacks import BaseCallbackHandler
 
 from deadstop import AgentEvent, AgentStopped, Step, StepKind
-from deadstop.adapters import OpenSteps, Scope, guarded, here, nearest_parent, raise_at_boundary, step_out
+from deadstop.adapters import guarded, here, nearest_parent, raise_at_boundary, step_out
 from deadstop.sli import Sli, TaskRecord
 from deadstop_langchain import _compat
+from deadstop_langchain.runs import FRAMEWORK, Task, is_named, is_tool, key_of, name_of, open_steps_of
 from deadstop_langchain.usage import read_usage
 
 if TYPE_CHECKING:
@@ -24,21 +24,6 @@ if TYPE_CHECKING:
     from langchain_core.outputs import LLMResult
 
     from deadstop import Monitor
-    from deadstop.homes import OpenHome
-
-FRAMEWORK = {"framework": "langchain"}
-_open_steps: WeakKeyDictionary[OpenHome, OpenSteps[int]] = WeakKeyDictionary()
-"""Keyed by `run_id.int`: the hash of a UUID is computed in Python, each time."""
-
-
-@dataclass
-class _Task:
-    """What one root run has shown so far: its record, whose model was called last, how many turns are open, who asks."""
-
-    record: TaskRecord
-    agent: str | None = None
-    turns: int = 0
-    asking: Step | None = None
 
 
 class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
@@ -64,7 +49,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         super().__init__()
         self.monitor = monitor
         self._prices = (cost_per_1k_input, cost_per_1k_output)
-        self._steps = _open_steps.setdefault(monitor.home, OpenSteps())  # shared: two handlers count a run once
+        self._steps = open_steps_of(monitor.home)  # shared: two handlers count a run once
         self._streaming: WeakSet[Step] = WeakSet()
 
     family = staticmethod(_compat.stop_family)
@@ -90,9 +75,9 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         if run_id.int in self._steps:
             return
         metadata = metadata or {}
-        name = kwargs.get("name") or _name(serialized, "chain")
+        name = kwargs.get("name") or name_of(serialized, "chain")
         said = metadata.get("lc_agent_name")
-        parent = self._steps.get(_key(parent_run_id))
+        parent = self._steps.get(key_of(parent_run_id))
         if parent is None:
             self._begin_root(run_id, name, said, metadata, inputs)
             return
@@ -100,10 +85,10 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         if any(tag.startswith("graph:step:") for tag in tags or ()):
             agent = own or (parent.agent if said else name)
             self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=agent)
-        elif own or (_is_named(name) and _is_tool(nearest_parent(parent))):
+        elif own or (is_named(name) and is_tool(nearest_parent(parent))):
             self._begin(StepKind.AGENT, name, run_id, parent_run_id, metadata, agent=own or name)
         else:
-            self._steps.stand_in(run_id.int, _key(parent_run_id))
+            self._steps.stand_in(run_id.int, key_of(parent_run_id))
 
     def _begin_root(self, run_id: UUID, name: str, agent: str | None, metadata: Mapping[str, Any], inputs: Any) -> None:
         self._leave_others()
@@ -183,7 +168,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
             self._hand_off(parent_run_id)
         self._begin(
             StepKind.MODEL,
-            str(name or kwargs.get("name") or _name(serialized, "model")),
+            str(name or kwargs.get("name") or name_of(serialized, "model")),
             run_id,
             parent_run_id,
             metadata,
@@ -251,7 +236,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         """Refuse the call, or open its TOOL step."""
         if run_id.int in self._steps:
             return
-        name, arguments = kwargs.get("name") or _name(serialized, "tool"), inputs if inputs is not None else input_str
+        name, arguments = kwargs.get("name") or name_of(serialized, "tool"), inputs if inputs is not None else input_str
         call_id = kwargs.get("tool_call_id")  # langchain-core 1.2.31 and later
         self._begin(
             StepKind.TOOL, name, run_id, parent_run_id, metadata or {}, call_id=call_id, arguments=lambda: arguments
@@ -284,7 +269,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
     ) -> None:
         """Refuse the retrieval, or open its step."""
         if run_id.int not in self._steps:
-            name = kwargs.get("name") or _name(serialized, "retriever")
+            name = kwargs.get("name") or name_of(serialized, "retriever")
             self._begin(
                 StepKind.RETRIEVAL, name, run_id, parent_run_id, metadata or {}, arguments=lambda: {"query": query}
             )
@@ -336,7 +321,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
         if scope is None or scope.session_id is None:
             session = metadata.get("session_id") or metadata.get("thread_id")
         step = self.monitor.begin(kind, name, session_id=session, parent=scope, **facts)
-        fresh = _Task(TaskRecord(name)) if known is None else None
+        fresh = Task(TaskRecord(name)) if known is None else None
         task = self._steps.put(run_id.int, step, parent, fresh, by=self, alive=run_id)
         task.record.steps += 1
         task.turns += kind is StepKind.AGENT
@@ -363,7 +348,7 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
                 self.task_finished(task.record)
 
     @staticmethod
-    def _account(task: _Task, step: Step, failure: BaseException | str | None) -> None:
+    def _account(task: Task, step: Step, failure: BaseException | str | None) -> None:
         record = task.record
         task.turns -= step.kind is StepKind.AGENT
         if step.kind is StepKind.TOOL:
@@ -383,23 +368,3 @@ class DeadstopCallbackHandler(Sli, BaseCallbackHandler):
 
     def _approval(self, event_type: str, agent: str, data: dict[str, object]) -> None:
         self.monitor.record(AgentEvent(time.time(), agent, event_type, data))
-
-
-def _key(run_id: UUID | None) -> int | None:
-    return None if run_id is None else run_id.int
-
-
-def _name(serialized: Mapping[str, Any] | None, default: str) -> str:
-    """Return the name in *serialized*, which is None for most chains by now."""
-    serialized = serialized or {}
-    return str(serialized.get("name") or (serialized.get("id") or [default])[-1])
-
-
-def _is_tool(scope: Scope | None) -> bool:
-    """Whether *scope* is a tool's call. Before langchain-core 1 a tool's config names the node around it."""
-    return isinstance(scope, Step) and scope.kind is StepKind.TOOL
-
-
-def _is_named(name: str) -> bool:
-    """Whether somebody chose *name*; LangChain's own names say nothing about who is working."""
-    return not name.startswith("Runnable") and name not in {"LangGraph", "chain"}

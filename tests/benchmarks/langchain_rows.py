@@ -156,7 +156,7 @@ def fake_model(*, chunks: int) -> BaseChatModel:
         def _stream(self, *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
             for n in range(chunks):
                 last = usage if n == chunks - 1 else None
-                yield ChatGenerationChunk(message=AIMessageChunk("hello ", usage_metadata=last))
+                yield ChatGenerationChunk(message=AIMessageChunk(content="hello ", usage_metadata=last))
 
     return FakeModel()
 

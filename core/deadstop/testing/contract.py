@@ -34,8 +34,8 @@ class AdapterContract(StopScenarios, HarmlessScenarios):
     """Inherit, name the class `Test...`, and set `driver`. Every scenario runs in each mode and way of the driver.
 
     A request counts as made *after* a kill when the server logged its arrival later than the return of `kill()` plus
-    5 ms (see `Case.expect_nothing_after`). Kills come at random but repeatable moments, and at least one request has to come before them. A run that does
-    not end within 20 s fails. `DetachedContract` checks the suite itself.
+    5 ms (see `Case.expect_nothing_after`). Kills come at random but repeatable moments, and at least one request has to
+    come before them. A run that does not end within 20 s fails. `DetachedContract` checks the suite itself.
     """
 
     driver: ClassVar[AdapterDriver]
