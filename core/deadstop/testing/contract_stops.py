@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -154,6 +155,7 @@ class StopScenarios:
             case.says(long_answer(CHUNKS, silent_after=3))
             running = case.start(case.build(tools=False))
             assert case.server.wait_for_chunks(3, SOON), "the stream never came"
+            time.sleep(0.3)  # until the last chunk has been consumed: a kill before that would be a cut
             case.monitor.kill_agent("worker", "while nothing came")
             outcome = running.result(limit=1.0)
         case.expect_stop(outcome, "while nothing came")

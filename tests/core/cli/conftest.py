@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -45,6 +46,11 @@ while time.monotonic() < deadline:
         time.sleep(0.05)
 monitor.close()
 """
+
+
+def _listens_to_control_c() -> None:
+    """A run in the background ignores SIGINT, and hands that down: the process under test must not inherit it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Result(NamedTuple):
@@ -97,7 +103,14 @@ class Process:
     """A process whose lines are read with a deadline."""
 
     def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str]) -> None:
-        self.process = subprocess.Popen(command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=_listens_to_control_c,  # noqa: PLW1509 - one call of signal(), no lock
+        )
         self._rest = b""
 
     def line(self, seconds: float = SOON) -> str:

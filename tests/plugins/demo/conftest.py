@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 for framework in ("langgraph", "langchain_openai", "rich"):
     pytest.importorskip(framework)
+
+
+def _listens_to_control_c() -> None:
+    """A run in the background ignores SIGINT, and hands that down: the process under test must not inherit it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
@@ -85,6 +91,7 @@ def on_stage(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_listens_to_control_c,  # noqa: PLW1509 - one call of signal(), no lock
     )
     yield process
     with contextlib.suppress(ProcessLookupError):
