@@ -61,33 +61,30 @@ class Tiny:
         return {"role": "assistant", "content": GRACEFUL, "tool_calls": []}
 
     def ask(self, messages: list[dict[str, Any]]) -> Iterator[str]:
-        """One model call: yields pieces of text, returns the whole message; its usage is in `message["usage"]`."""
-        body = {
-            "model": self.plan.model,
-            "messages": messages,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+        """One model call: yields pieces of text, returns the whole message with its `usage`."""
+        body = {"model": self.plan.model, "messages": messages, "stream": True}
+        message: dict[str, Any] = {"role": "assistant", "content": "", "tool_calls": []}
+        for event in self.events(body | {"stream_options": {"include_usage": True}}):
+            message["usage"] = event.get("usage") or message.get("usage")
+            for delta in (choice["delta"] for choice in event["choices"]):
+                for part in delta.get("tool_calls") or ():
+                    if "id" in part:
+                        message["tool_calls"].append(part)
+                    else:
+                        function = message["tool_calls"][part["index"]]["function"]
+                        function["arguments"] += part["function"]["arguments"]
+                if delta.get("content"):
+                    message["content"] += delta["content"]
+                    yield delta["content"]
+        return message
+
+    def events(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The events of one request."""
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("POST", "/v1/chat/completions", json.dumps(body))
-            message: dict[str, Any] = {"role": "assistant", "content": "", "tool_calls": []}
             for line in connection.getresponse():
-                if not line.startswith(b"data: {"):
-                    continue
-                event = json.loads(line[6:])
-                message["usage"] = event.get("usage") or message.get("usage")
-                for delta in (choice["delta"] for choice in event["choices"]):
-                    for part in delta.get("tool_calls") or ():
-                        if "id" in part:
-                            message["tool_calls"].append(part)
-                        else:
-                            message["tool_calls"][part["index"]]["function"]["arguments"] += part["function"][
-                                "arguments"
-                            ]
-                    if delta.get("content"):
-                        message["content"] += delta["content"]
-                        yield delta["content"]
-        return message
+                if line.startswith(b"data: {"):
+                    yield json.loads(line[6:])
 
     def use(self, call: dict[str, Any]) -> dict[str, Any]:
         """One tool call."""
